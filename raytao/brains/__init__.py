@@ -1,0 +1,1 @@
+"""Algorithms: small pure objects that propose configurations."""

@@ -1,0 +1,142 @@
+"""The contract of a brain: a small pure object that proposes configurations.
+
+No Ray, no files, no clock, no global random state. Whatever a brain draws comes from a generator
+seeded by (its seed, the trial's number), so the generator's state is part of what ``adopt`` and
+``observe`` rebuild, and the same history gives the same suggestions in any process.
+
+A trace of what a brain holds (Hyperband, R=3, nu=3: three trials for 1 epoch, one for 3)::
+
+    suggest(0) -> Start(budget 1)   trials {0: running}
+    suggest(1) -> Start(budget 1)   trials {0: running, 1: running}
+    suggest(2) -> Start(budget 1)   trials {0: running, 1: running, 2: running}
+    suggest(3) -> Wait              unchanged: Wait and Done leave no trace
+    observe(0 @ 1: 0.5) -> PAUSE    trials {0: paused, 1: running, 2: running}
+    observe(1 @ 1: 0.9) -> PAUSE    trials {0: paused, 1: paused, 2: running}
+    observe(2 @ 1: failed) -> STOP, promote (1 -> 3 epochs), retire (0,)
+    observe(1 @ 3: 0.95) -> STOP    suggest(3) -> Done
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from raytao.space import Space
+from raytao.types import Json, Observation, Params, Start, Suggestion, Verdict
+
+
+class BrainSettings(BaseModel):
+    """What a run file may say below ``brain:``; each brain brings its own subclass."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a brain is asked to search.
+
+    Args:
+        space: the parameters, their types and ranges.
+        epochs: length of a full training, from the user's spec.
+        seed: the only source of randomness.
+        first: the user's own values, suggested as trial 0; None draws trial 0 like the others.
+    """
+
+    space: Space
+    epochs: int
+    seed: int = 0
+    first: Params | None = None
+
+
+@dataclass(frozen=True)
+class PlanRow:
+    """One rung: ``trials`` configurations, each trained until ``epochs`` in total."""
+
+    bracket: int
+    rung: int
+    trials: int
+    epochs: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a brain will train: exact unless ``exact`` is False (then an upper bound)."""
+
+    rows: tuple[PlanRow, ...]
+    notes: tuple[str, ...] = ()
+    exact: bool = True
+
+    @property
+    def trials(self) -> int:
+        """Number of recommendations: the configurations of every bracket's first rung."""
+        return sum(row.trials for row in self.rows if row.rung == 0)
+
+    @property
+    def epochs(self) -> int:
+        """Epochs trained in all: a promoted trial pays only what it adds."""
+        paid = {(row.bracket, row.rung): row.epochs for row in self.rows}
+        return sum(
+            row.trials * (row.epochs - paid.get((row.bracket, row.rung - 1), 0))
+            for row in self.rows
+        )
+
+    @property
+    def longest(self) -> int:
+        """Epochs of the longest training."""
+        return max((row.epochs for row in self.rows), default=0)
+
+
+class Brain(ABC):
+    """Proposes configurations and judges their results.
+
+    Subclasses implement the six methods below and are constructed as ``Brain(task, settings)``.
+    """
+
+    name: ClassVar[str]
+    Settings: ClassVar[type[BrainSettings]]
+
+    @abstractmethod
+    def suggest(self, trial: int) -> Suggestion:
+        """Answer with a new configuration, numbered ``trial``, or with Wait or Done.
+
+        Numbers are handed in by the caller as 0, 1, 2, … A Wait or a Done leaves the state as it
+        was. If no trial is running, the answer is never Wait.
+        """
+
+    @abstractmethod
+    def adopt(self, trial: int, params: Params) -> Start:
+        """Take a configuration from elsewhere (a log, another searcher) as trial ``trial``.
+
+        ``suggest`` that answers Start and ``adopt`` with the same params leave the same state.
+
+        Raises:
+            LookupError: if the plan has no room for another trial.
+        """
+
+    @abstractmethod
+    def observe(self, observation: Observation) -> Verdict:
+        """Take in what became known about a trial; observations arrive in epoch order.
+
+        A Failed outcome ends the trial; it never blocks a rung, is never promoted while a
+        scored one is there, and never enters a model as a number.
+        """
+
+    @abstractmethod
+    def state(self) -> Json:
+        """Everything that ``load_state`` of a brain made alike needs, as JSON."""
+
+    @abstractmethod
+    def load_state(self, state: Json) -> None:
+        """Take over a ``state()``; from then on both brains answer alike."""
+
+    @abstractmethod
+    def plan(self) -> Plan:
+        """What will be trained if no trial fails."""
+
+    def describe(self) -> Mapping[str, Json]:
+        """TAO's keys for brain.json (TAO facts: Xs/ys; bracket, sh_iter, ni, ri, …)."""
+        return {}

@@ -1,0 +1,67 @@
+"""Expected improvement, and its logarithm where it is too small for a float.
+
+``EI = σ h(z)`` with ``z = (μ - best) / σ`` and ``h(z) = φ(z) + z Φ(z)``. Far below the best, h
+underflows and a search over it is blind; its logarithm does not (Ament et al., 2023, LogEI).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+from scipy.special import erfc, erfcx
+
+from raytao.brains.gp.kernel import Array
+
+HALF_LOG_2PI: Final = 0.5 * math.log(2.0 * math.pi)
+HALF_LOG_PI_2: Final = 0.5 * math.log(0.5 * math.pi)
+FAR: Final = -1e6
+"""Below this, ``h(z) z² / φ(z)`` is 1 in double precision: 1 - 3 / z² + …"""
+
+
+def log_expected_improvement(mean: Array, deviation: Array, best: float) -> Array:
+    """Logarithm of the expected improvement over ``best``, elementwise.
+
+    Args:
+        mean: (m,) predicted means; larger is better.
+        deviation: (m,) predicted standard deviations, positive.
+        best: the value to improve on.
+    """
+    value: Array = log_h((mean - best) / deviation) + np.log(deviation)
+    return value
+
+
+def log_h(z: Array) -> Array:
+    """``log(φ(z) + z Φ(z))`` for any finite z.
+
+    The sum is taken as it stands for z > -1. Below, φ and zΦ cancel, and
+
+        h(z) = φ(z) (1 - |z| √(π/2) erfcx(|z| / √2))
+
+    keeps the digits; far below, the bracket is 1 / z².
+    """
+    value = np.empty_like(z, dtype=np.float64)
+    near, far = z > -1.0, z < FAR
+    middle = ~(near | far)
+    value[near] = np.log(_density(z[near]) + z[near] * 0.5 * erfc(-z[near] / math.sqrt(2.0)))
+    size = np.abs(z[middle])
+    exponent = np.log(erfcx(size / math.sqrt(2.0)) * size) + HALF_LOG_PI_2
+    value[middle] = -0.5 * size**2 - HALF_LOG_2PI + _log1mexp(exponent)
+    value[far] = -0.5 * z[far] ** 2 - HALF_LOG_2PI - 2.0 * np.log(np.abs(z[far]))
+    return value
+
+
+def _density(z: Array) -> Array:
+    density: Array = np.exp(-0.5 * z * z - HALF_LOG_2PI)
+    return density
+
+
+def _log1mexp(x: Array) -> Array:
+    """``log(1 - exp(x))`` for x < 0 (Mächler, 2012); its digits are those of x."""
+    value: Array = np.where(
+        x > -math.log(2.0),
+        np.log(-np.expm1(np.minimum(x, -1e-300))),
+        np.log1p(-np.exp(x)),
+    )
+    return value

@@ -1,0 +1,31 @@
+"""Random search: the user's own spec, then independent draws, all trained to the end."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from raytao.brains.base import BrainSettings
+from raytao.brains.full import FullLength, FullLengthSettings
+from raytao.types import Params
+
+
+class Random(FullLength):
+    """Trial n is drawn from a generator seeded by (seed, n), whatever came before.
+
+    >>> from raytao.brains.base import Task
+    >>> from raytao.space import Float, Space
+    >>> space = Space([Float("lr", 1e-4, 1e-1)])
+    >>> Random(Task(space, epochs=5, first={"lr": 0.01}), Random.Settings()).suggest(0).why
+    "user's spec"
+    """
+
+    name: ClassVar[str] = "random"
+    Settings: ClassVar[type[BrainSettings]] = FullLengthSettings
+
+    def _propose(self, trial: int) -> tuple[Params, str]:
+        if trial == 0 and self._task.first is not None:
+            return self._task.first, "user's spec"
+        rng = np.random.default_rng([self._task.seed, trial])
+        return self._task.space.sample(rng), "random"

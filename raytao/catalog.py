@@ -1,0 +1,74 @@
+"""Where things are found by name: shipped configuration files and registered plugins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import raytao
+from raytao.errors import SettingsError, did_you_mean
+
+
+def configs() -> Path:
+    """The folder of shipped configs: inside the wheel, or beside the package in a checkout."""
+    package = Path(raytao.__file__).parent
+    inside = package / "configs"
+    return inside if inside.is_dir() else package.parent / "configs"
+
+
+def run_file(name_or_path: str) -> Path:
+    """Find a run file by path, or by the name of a shipped one.
+
+    Raises:
+        SettingsError: if there is neither.
+    """
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    shipped = {p.stem: p for p in sorted((configs() / "runs").glob("*.yaml"))}
+    if name_or_path in shipped:
+        return shipped[name_or_path]
+    raise SettingsError(
+        f"no run file {name_or_path!r}: neither a file nor the name of a shipped run",
+        remedy=did_you_mean(name_or_path, shipped),
+    )
+
+
+def registered(group: str) -> list[str]:
+    """Names registered under an entry-point group such as ``raytao.brains``."""
+    return sorted({point.name for point in entry_points(group=group)})
+
+
+def load(group: str, name: str, *, kind: str, hidden: Sequence[str] = ()) -> Any:
+    """Load what is registered as ``name``, built-in or from another package.
+
+    Args:
+        group: the entry-point group.
+        name: the registered name, or ``package.module:attribute`` for what is not registered.
+        kind: the word for it in the error, such as ``"network"``.
+        hidden: names that the error does not offer.
+
+    Raises:
+        SettingsError: if nothing has that name.
+    """
+    for point in entry_points(group=group):
+        if point.name == name:
+            return point.load()
+    if ":" in name:
+        return _load_path(name, kind)
+    known = [n for n in registered(group) if n not in hidden]
+    raise SettingsError(f"unknown {kind} {name!r}", remedy=did_you_mean(name, known))
+
+
+def _load_path(path: str, kind: str) -> Any:
+    module, _, attribute = path.partition(":")
+    try:
+        return getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise SettingsError(
+            f"{kind} {path!r} cannot be loaded: {error}",
+            remedy="write package.module:attribute of an importable module",
+        ) from error

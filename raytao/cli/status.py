@@ -1,0 +1,71 @@
+"""``raytao status``: a run read from its log, wherever it runs."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.live import Live
+
+from raytao.brains.base import Plan
+from raytao.cli.running import header
+from raytao.cli.view import indicators, live, trials_table
+from raytao.runs.eta import Remaining, remaining
+from raytao.runs.state import RunState
+from raytao.setup.folder import open_folder, read_state
+from raytao.setup.resolve import Setup
+from raytao.tao.export import controller_json, metadata_json
+
+WATCH_SECONDS = 1.0
+
+
+def show_status(folder: Path, *, watch: bool, as_json: bool) -> None:
+    """Print the state once, or until the run ends."""
+    setup, state = open_folder(folder)
+    plan = setup.new_brain().plan()
+    if as_json:
+        click.echo(json.dumps(status_json(state, _left(state, plan, setup)), indent=2))
+        return
+    if watch:
+        _watch(folder, setup, plan)
+        return
+    console = Console()
+    console.print(header(setup), style="bold", highlight=False)
+    console.print(f"status {status_word(state)}", highlight=False)
+    console.print(indicators(state, _left(state, plan, setup), plan))
+    console.print(trials_table(state, limit=None))
+
+
+def status_json(state: RunState, left: Remaining) -> dict[str, object]:
+    """TAO's indicators and the list of trials."""
+    return {
+        "status": status_word(state),
+        "automl_metadata": metadata_json(state, left),
+        "controller": controller_json(state),
+    }
+
+
+def status_word(state: RunState) -> str:
+    """TAO's job status; a log without an end is Running, or its driver is gone."""
+    if state.finished:
+        return state.finished.status
+    return "Running" if state.trials else "Pending"
+
+
+def _watch(folder: Path, setup: Setup, plan: Plan) -> None:
+    with Live(console=Console(), auto_refresh=False) as view:
+        while True:
+            state = read_state(folder)
+            left = _left(state, plan, setup)
+            view.update(live(header(setup), state, left, plan), refresh=True)
+            if state.finished:
+                return
+            time.sleep(WATCH_SECONDS)
+
+
+def _left(state: RunState, plan: Plan, setup: Setup) -> Remaining:
+    at_once = max(1, len(state.running()), setup.settings.slots or 1)
+    return remaining(state, plan, at_once)

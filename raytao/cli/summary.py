@@ -1,0 +1,60 @@
+"""The last words of a run: the best model, what it is worth, what failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from raytao.cli.view import clock, describe_best, gain, plural
+from raytao.runs.state import Phase, RunState
+from raytao.tao import layout
+
+LISTED_FAILURES = 5
+
+
+def summary(state: RunState, results: Path, seconds: float) -> Iterator[str]:
+    """Lines for people, the best model's path among them."""
+    count, epochs = len(state.trials), state.epochs
+    yield (
+        f"{_status(state)} in {clock(seconds)}: {count} {plural(count, 'recommendation')}, "
+        f"{epochs} {plural(epochs, 'epoch')} trained"
+    )
+    best = state.incumbent
+    if best is None:
+        yield "best model   none: no trial has a result"
+    else:
+        metric = state.opened.metric if state.opened else "metric"
+        yield f"best model   {results / layout.BEST_MODEL / layout.checkpoint(best.epoch)}"
+        yield f"             {describe_best(best)}"
+        yield f"validation   {metric} {best.value:.4f}"
+        yield f"             {gain(state)}"
+        yield from _test(state)
+    yield from _failures(state)
+
+
+def _status(state: RunState) -> str:
+    return state.finished.status if state.finished else "Running"
+
+
+def _test(state: RunState) -> Iterator[str]:
+    if state.tested is None:
+        return
+    if state.tested.reason:
+        yield f"test         not measured: {state.tested.reason}"
+        return
+    shown = ", ".join(
+        f"{k} {v:.4f}" if v % 1 else f"{k} {v:g}" for k, v in state.tested.metrics.items()
+    )
+    yield f"test         {shown} (held out, measured once)"
+
+
+def _failures(state: RunState) -> Iterator[str]:
+    failed = state.by_phase(Phase.FAILED)
+    if not failed:
+        return
+    yield f"failed       {len(failed)} of {len(state.trials)} {plural(len(failed), 'trial')}"
+    for trial in failed[:LISTED_FAILURES]:
+        if trial.failure:
+            yield f"             {trial.number}: {trial.failure.reason}"
+    if len(failed) > LISTED_FAILURES:
+        yield f"             … and {len(failed) - LISTED_FAILURES} more, see controller.json"

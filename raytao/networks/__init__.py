@@ -1,0 +1,1 @@
+"""Built-in trainers in plain torch; they speak only through their context."""

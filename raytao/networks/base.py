@@ -1,0 +1,105 @@
+"""The contract between raytao and a network's trainer.
+
+A trainer gets a full train spec and a context, and speaks only through the context: no Ray, no
+path, no file of TAO's. The same function runs in a Ray actor's child, in ``raytao train`` and in
+a test.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from raytao.types import Json
+
+
+class TrainContext(Protocol):
+    """What a trainer may know and do. Epochs are completed epochs, counted from 1."""
+
+    @property
+    def start_epoch(self) -> int:
+        """Epochs already trained: 0, or that of the checkpoint in ``resume_from``."""
+
+    @property
+    def stop_epoch(self) -> int:
+        """The rung: stop after this epoch. The LR horizon is the spec's own epoch count."""
+
+    @property
+    def resume_from(self) -> bytes | None:
+        """The checkpoint that ``save`` was given at ``start_epoch``; None at the beginning."""
+
+    @property
+    def seed(self) -> int:
+        """Seed of everything random in this training; the same for every attempt."""
+
+    @property
+    def threads(self) -> int:
+        """CPU threads this trial may use."""
+
+    @property
+    def gpus(self) -> int:
+        """GPUs this trial may use, numbered from 0 in this process; 0 means CPU."""
+
+    def is_best(self, metrics: Mapping[str, float]) -> bool:
+        """Whether these metrics beat every epoch reported so far."""
+
+    def save(self, checkpoint: bytes) -> None:
+        """Hand over the state after the epoch that is reported next.
+
+        It becomes durable with that ``report``: a checkpoint and its metrics appear together.
+        A checkpoint is needed at ``stop_epoch`` and wherever ``is_best``.
+        """
+
+    def report(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Tell the metrics after ``epoch``; once for every epoch, in order.
+
+        Raises:
+            ValueError: if the epoch is not the next one or lies past ``stop_epoch``.
+        """
+
+    def log(self, message: str) -> None:
+        """Write a line to the trial's log."""
+
+    @property
+    def should_stop(self) -> bool:
+        """True once the trial was asked to end early; check it between batches."""
+
+
+class Network(ABC):
+    """A network that raytao can tune. Importing its module must not import torch.
+
+    Registered under the entry-point group ``raytao.networks``.
+    """
+
+    name: ClassVar[str]
+    preload: ClassVar[tuple[str, ...]] = ()
+    """Modules that a trial's parent process imports once, so that every trial starts warm."""
+
+    def card_folder(self) -> Path | None:
+        """Folder with card.yaml, params.csv and the spec; None: the built-in configs."""
+        return None
+
+    @abstractmethod
+    def check(self, spec: Mapping[str, Json]) -> None:
+        """Refuse a spec that cannot be trained: unknown option, missing data.
+
+        Raises:
+            UserError: with the key, the value, the rule and the remedy.
+        """
+
+    @abstractmethod
+    def train(self, spec: Mapping[str, Json], ctx: TrainContext) -> None:
+        """Train from ``ctx.start_epoch`` to ``ctx.stop_epoch``, reporting every epoch."""
+
+    @abstractmethod
+    def evaluate(
+        self, spec: Mapping[str, Json], checkpoint: bytes, *, threads: int, gpus: int
+    ) -> Mapping[str, float]:
+        """Measure a checkpoint on the held-out test set, which the search never sees."""
+
+    def checkpoint_bytes(self, spec: Mapping[str, Json]) -> int | None:
+        """Size of one checkpoint in bytes, without training; None where nobody knows."""
+        del spec
+        return None

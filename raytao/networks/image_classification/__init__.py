@@ -1,0 +1,60 @@
+"""Image classification: small convolutional networks on small grey images.
+
+It trains for real on a CPU, in seconds (digits) or minutes (fashion_mnist). This module imports
+no torch: a driver can check specs and plan runs without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from raytao.networks.base import Network, TrainContext
+from raytao.networks.image_classification.architecture import checkpoint_bytes, describe
+from raytao.networks.image_classification.data import KINDS, check_files
+from raytao.networks.image_classification.settings import check_weights_file, read_settings
+from raytao.types import Json
+
+
+class ImageClassification(Network):
+    """Classifies the digits or fashion_mnist data set; KPI ``val_acc``."""
+
+    name: ClassVar[str] = "image_classification"
+    preload: ClassVar[tuple[str, ...]] = (
+        "torch",
+        "sklearn.datasets",
+        "raytao.networks.image_classification.training",
+    )
+
+    def check(self, spec: Mapping[str, Json]) -> None:
+        """Refuse a spec that cannot be trained.
+
+        Raises:
+            SpecError: unknown key, value outside its rule, unreadable weights file.
+            DataError: the data set's files are missing.
+        """
+        settings = read_settings(spec)
+        for key in ("pretrained_model_path", "resume_training_checkpoint_path"):
+            check_weights_file(f"train.{key}", getattr(settings.train, key))
+        check_files(settings.dataset)
+
+    def train(self, spec: Mapping[str, Json], ctx: TrainContext) -> None:
+        """Report train_loss, and val_loss and val_acc where validated, after every epoch."""
+        from raytao.networks.image_classification import training
+
+        training.train(read_settings(spec), ctx)
+
+    def evaluate(
+        self, spec: Mapping[str, Json], checkpoint: bytes, *, threads: int, gpus: int
+    ) -> Mapping[str, float]:
+        """Return test_loss, test_acc and test_images."""
+        from raytao.networks.image_classification import training
+
+        return training.evaluate(read_settings(spec), checkpoint, threads=threads, gpus=gpus)
+
+    def checkpoint_bytes(self, spec: Mapping[str, Json]) -> int:
+        """Estimate from the architecture, within 5 % of the file."""
+        settings = read_settings(spec)
+        kind = KINDS[settings.dataset.name]
+        architecture = describe(settings.model, side=kind.side, classes=kind.classes)
+        return checkpoint_bytes(architecture, settings.train.optim)

@@ -1,0 +1,282 @@
+"""The training loop and the test.
+
+An epoch is a function of the state before it and of (seed, epoch): the order of the images,
+their augmentation and the dropout masks are drawn from generators seeded by those two. So a
+training that is interrupted after any epoch and resumed equals the uninterrupted one, bit for
+bit on a CPU with the same number of threads.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.amp import GradScaler
+from torch.nn.functional import cross_entropy
+from torch.optim import Optimizer
+
+from raytao.errors import SpecError
+from raytao.networks.base import TrainContext
+from raytao.networks.image_classification.architecture import describe
+from raytao.networks.image_classification.augment import augment
+from raytao.networks.image_classification.checkpoint import (
+    Checkpoint,
+    load_pretrained,
+    load_weights,
+    restore,
+    snapshot,
+)
+from raytao.networks.image_classification.data import Data, Images, Indices, Kind, load, split
+from raytao.networks.image_classification.model import build_model
+from raytao.networks.image_classification.optim import (
+    build_optimizer,
+    learning_rate,
+    set_learning_rate,
+)
+from raytao.networks.image_classification.settings import Settings
+
+EVAL_BATCH: Final = 1024
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Mean cross-entropy and share of correct answers over ``images`` images."""
+
+    loss: float
+    accuracy: float
+    images: int
+
+
+class Batches:
+    """A set of images on the device, handed out as normalised batches.
+
+    ``pixels`` is uint8 of shape (n, 1, side, side); ``batch`` answers float pixels, background 0.
+    """
+
+    def __init__(self, images: Images, kind: Kind, device: torch.device) -> None:
+        self.pixels = torch.from_numpy(images.pixels)[:, None].to(device)
+        self.labels = torch.from_numpy(images.labels).to(device)
+        self.kind = kind
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Pick images and labels; ``indices`` lies on the device."""
+        return self.pixels[indices].float(), self.labels[indices]
+
+    def normalised(self, pixels: Tensor) -> Tensor:
+        """Shift and scale pixels to about zero mean and unit variance."""
+        return (pixels - self.kind.mean) / self.kind.std
+
+
+@dataclass(frozen=True)
+class Session:
+    """Everything that a training holds while it runs."""
+
+    settings: Settings
+    seed: int
+    device: torch.device
+    model: nn.Module
+    optimizer: Optimizer
+    scaler: GradScaler | None
+    train: Batches
+    val: Batches
+
+
+def train(settings: Settings, ctx: TrainContext) -> None:
+    """Train from ``ctx.start_epoch`` to ``ctx.stop_epoch``; see Network.train.
+
+    Raises:
+        SpecError: if a checkpoint does not fit the spec or the starting epoch.
+    """
+    device = torch.device("cuda", 0) if ctx.gpus > 0 else torch.device("cpu")
+    with _repeatable(device, ctx.threads):
+        session = _begin(settings, ctx, device)
+        for epoch in range(ctx.start_epoch + 1, ctx.stop_epoch + 1):
+            started = time.monotonic()
+            train_loss = _train_epoch(session, epoch, ctx)
+            if train_loss is None:
+                return
+            metrics = {"train_loss": train_loss}
+            last = epoch == ctx.stop_epoch
+            validated = last or epoch % settings.train.validation_interval == 0
+            if validated:
+                measure = measured(session.model, session.val)
+                metrics |= {"val_loss": measure.loss, "val_acc": measure.accuracy}
+            ctx.log(_line(epoch, settings, metrics, time.monotonic() - started))
+            due = last or epoch % settings.train.checkpoint_interval == 0
+            if due or (validated and ctx.is_best(metrics)):
+                state = snapshot(epoch, session.model, session.optimizer, session.scaler)
+                ctx.save(state.to_bytes())
+            ctx.report(epoch, metrics)
+
+
+def evaluate(
+    settings: Settings, checkpoint: bytes, *, threads: int, gpus: int
+) -> Mapping[str, float]:
+    """Measure a checkpoint on the held-out images; see Network.evaluate."""
+    device = torch.device("cuda", 0) if gpus > 0 else torch.device("cpu")
+    with _repeatable(device, threads):
+        data = load(settings.dataset)
+        model = _fresh_model(settings, data).to(device)
+        load_weights(Checkpoint.from_bytes(checkpoint), model)
+        measure = measured(model, Batches(data.test, data.kind, device))
+    return {
+        "test_loss": measure.loss,
+        "test_acc": measure.accuracy,
+        "test_images": float(measure.images),
+    }
+
+
+def measured(model: nn.Module, batches: Batches) -> Measure:
+    """Measure a network; it is left in evaluation mode."""
+    model.eval()
+    loss, correct = 0.0, 0
+    with torch.no_grad():
+        everything = torch.arange(len(batches), device=batches.labels.device)
+        for indices in torch.split(everything, EVAL_BATCH):
+            pixels, labels = batches.batch(indices)
+            logits = model(batches.normalised(pixels))
+            loss += cross_entropy(logits, labels, reduction="sum").item()
+            correct += int((logits.argmax(dim=1) == labels).sum().item())
+    return Measure(loss / len(batches), correct / len(batches), len(batches))
+
+
+def epoch_seed(seed: int, epoch: int) -> int:
+    """Derive what seeds the draws of one epoch; epoch 0 is the initialisation."""
+    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def _begin(settings: Settings, ctx: TrainContext, device: torch.device) -> Session:
+    data = load(settings.dataset)
+    dataset = settings.dataset
+    train_indices, val_indices = split(
+        data.pool.labels, val_split=dataset.val_split, train_fraction=dataset.train_fraction
+    )
+    torch.manual_seed(epoch_seed(ctx.seed, 0))
+    model = _fresh_model(settings, data).to(device)
+    if settings.train.pretrained_model_path is not None and ctx.start_epoch == 0:
+        taken, total = load_pretrained(settings.train.pretrained_model_path, model)
+        ctx.log(f"pretrained weights: {taken} of {total} tensors taken over")
+    optimizer = build_optimizer(settings.train.optim, model.parameters())
+    scaler = GradScaler("cuda") if settings.train.amp and device.type == "cuda" else None
+    checkpoint = _checkpoint(settings, ctx)
+    if checkpoint is not None:
+        restore(checkpoint, model, optimizer, scaler)
+    return Session(
+        settings=settings,
+        seed=ctx.seed,
+        device=device,
+        model=model,
+        optimizer=optimizer,
+        scaler=scaler,
+        train=Batches(_chosen(data.pool, train_indices), data.kind, device),
+        val=Batches(_chosen(data.pool, val_indices), data.kind, device),
+    )
+
+
+def _fresh_model(settings: Settings, data: Data) -> nn.Module:
+    architecture = describe(settings.model, side=data.kind.side, classes=data.kind.classes)
+    return build_model(architecture, settings.model)
+
+
+def _chosen(images: Images, indices: Indices) -> Images:
+    return Images(images.pixels[indices], images.labels[indices])
+
+
+def _checkpoint(settings: Settings, ctx: TrainContext) -> Checkpoint | None:
+    """Read what to resume from: the caller's bytes, else the file that the spec names."""
+    path = settings.train.resume_training_checkpoint_path
+    if ctx.resume_from is not None:
+        checkpoint = Checkpoint.from_bytes(ctx.resume_from)
+    elif path is not None:
+        key = f"train.resume_training_checkpoint_path = {path!r}"
+        checkpoint = Checkpoint.from_bytes(Path(path).read_bytes(), source=key)
+    else:
+        return None
+    if checkpoint.epoch != ctx.start_epoch:
+        raise SpecError(
+            f"the checkpoint to resume from is of epoch {checkpoint.epoch}, "
+            f"but this training starts after epoch {ctx.start_epoch}",
+            remedy="to start anew from its weights, use train.pretrained_model_path",
+        )
+    return checkpoint
+
+
+def _train_epoch(session: Session, epoch: int, ctx: TrainContext) -> float | None:
+    """Train one epoch and return its mean loss, or None if it was asked to stop."""
+    settings, train_set = session.settings, session.train
+    seed = epoch_seed(session.seed, epoch)
+    torch.manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(train_set), generator=generator).to(session.device)
+    batches = torch.split(order, settings.dataset.batch_size)
+    total = torch.zeros((), dtype=torch.float64, device=session.device)
+    session.model.train()
+    for number, indices in enumerate(batches):
+        if ctx.should_stop:
+            return None
+        progress = epoch - 1 + (number + 0.5) / len(batches)
+        lr = learning_rate(
+            settings.train.optim, progress=progress, horizon=settings.train.num_epochs
+        )
+        set_learning_rate(session.optimizer, lr)
+        pixels, labels = train_set.batch(indices)
+        pixels = augment(pixels, settings.dataset.augmentation, generator)
+        loss = _step(session, train_set.normalised(pixels), labels)
+        total += loss.double() * len(indices)
+    return float(total.item()) / len(train_set)
+
+
+def _step(session: Session, images: Tensor, labels: Tensor) -> Tensor:
+    """Take one optimizer step and return the loss before it."""
+    scaler, optimizer = session.scaler, session.optimizer
+    optimizer.zero_grad()
+    with torch.autocast(session.device.type, torch.float16, enabled=scaler is not None):
+        loss = cross_entropy(session.model(images), labels)
+    if scaler is None:
+        torch.autograd.backward(loss)
+        _clip(session)
+        optimizer.step()
+    else:
+        torch.autograd.backward(scaler.scale(loss))
+        scaler.unscale_(optimizer)
+        _clip(session)
+        scaler.step(optimizer)
+        scaler.update()
+    return loss.detach()
+
+
+def _clip(session: Session) -> None:
+    limit = session.settings.train.clip_grad_norm
+    if limit > 0:
+        nn.utils.clip_grad_norm_(session.model.parameters(), limit)
+
+
+@contextmanager
+def _repeatable(device: torch.device, threads: int) -> Iterator[None]:
+    """Use ``threads`` CPU threads and leave torch's random state as it was."""
+    torch.set_num_threads(threads)
+    devices = [device] if device.type == "cuda" else []
+    with (
+        torch.random.fork_rng(devices),
+        torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True),
+    ):
+        yield
+
+
+def _line(epoch: int, settings: Settings, metrics: Mapping[str, float], seconds: float) -> str:
+    values = " ".join(
+        f"{name}={value:.4f}" if math.isfinite(value) else f"{name}={value}"
+        for name, value in metrics.items()
+    )
+    return f"epoch {epoch}/{settings.train.num_epochs} {values} ({seconds:.1f} s)"

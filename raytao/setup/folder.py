@@ -1,0 +1,106 @@
+"""Whether a results folder may be used for a run: fresh, the same run, or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import Path
+
+from raytao.errors import FolderError
+from raytao.runs.log import read_log
+from raytao.runs.state import RunState
+from raytao.runs.store import LocalStore
+from raytao.setup.resolve import Setup, reopen
+from raytao.spec import flatten
+from raytao.tao import layout
+from raytao.types import Json
+
+SHOWN = 8
+"""Differences that a refusal lists."""
+
+
+class Found(Enum):
+    """What a results folder holds for a setup."""
+
+    FRESH = "fresh"
+    SAME = "same"
+
+
+def inspect_folder(setup: Setup, *, resume: bool) -> Found:
+    """Decide whether ``setup`` may write to its results folder. Nothing is changed.
+
+    Args:
+        setup: the run that is asked for.
+        resume: whether going on with the same run is wanted.
+
+    Raises:
+        FolderError: if the folder holds another run, other files, or this run unasked.
+    """
+    folder = setup.results
+    if folder.exists() and not folder.is_dir():
+        raise FolderError(f"{folder} is a file", remedy="choose another results_dir")
+    state = RunState.fold(read_log(LocalStore(folder), layout.EVENTS))
+    if state.opened is None:
+        if folder.is_dir() and any(folder.iterdir()):
+            raise FolderError(
+                f"{folder} is not empty and holds no raytao run",
+                remedy="choose another results_dir: nothing there was touched",
+            )
+        return Found.FRESH
+    differences = differing(state.opened.setup["identity"], setup.identity())
+    if differences:
+        listed = "\n".join(f"    {line}" for line in differences[:SHOWN])
+        more = len(differences) - SHOWN
+        tail = f"\n    … and {more} more" if more > 0 else ""
+        raise FolderError(
+            f"{folder} holds another run; it differs in\n{listed}{tail}",
+            remedy="choose another results_dir, or go back to the settings of that run",
+        )
+    if not resume:
+        raise FolderError(
+            f"{folder} already holds this run ({len(state.trials)} recommendations, "
+            f"{state.epochs} epochs)",
+            remedy=f"go on with it: raytao resume {folder}   (or run … --resume auto)",
+        )
+    return Found.SAME
+
+
+def open_folder(folder: Path) -> tuple[Setup, RunState]:
+    """Read a run folder: its setup and its state.
+
+    Raises:
+        FolderError: if there is no run in it.
+        DamagedRun: if its log cannot be trusted.
+    """
+    state = read_state(folder)
+    assert state.opened is not None
+    return reopen(state.opened, folder), state
+
+
+def read_state(folder: Path) -> RunState:
+    """The state of the run in ``folder``.
+
+    Raises:
+        FolderError: if there is no run in it.
+        DamagedRun: if its log cannot be trusted.
+    """
+    if not folder.is_dir():
+        raise FolderError(f"no folder {folder}")
+    state = RunState.fold(read_log(LocalStore(folder), layout.EVENTS))
+    if state.opened is None:
+        raise FolderError(
+            f"{folder} holds no raytao run: there is no {layout.EVENTS} in it",
+            remedy="give the results folder that `raytao run` printed",
+        )
+    return state
+
+
+def differing(old: Mapping[str, Json], new: Mapping[str, Json]) -> list[str]:
+    """One line for every value that differs: ``key: old -> new``."""
+    before, after = flatten(old), flatten(new)
+    keys = [*before, *(k for k in after if k not in before)]
+    return [
+        f"{key}: {before.get(key, '(absent)')} -> {after.get(key, '(absent)')}"
+        for key in keys
+        if before.get(key) != after.get(key) or (key in before) != (key in after)
+    ]

@@ -1,0 +1,271 @@
+"""From a run file (or a run's own log) to everything that a run needs, all of it checked.
+
+A user's mistake ends here, with file:line and remedy, before Ray starts and before anything is
+written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import raytao
+from raytao import catalog
+from raytao.brains.base import Brain, BrainSettings, Task
+from raytao.errors import SettingsError, SpecError, Where, did_you_mean
+from raytao.networks.base import Network
+from raytao.runs.events import Opened
+from raytao.setup.settings import Settings, place, validate
+from raytao.space import RangeOverride, Space, build_space
+from raytao.spec import Document, flatten, read_yaml
+from raytao.tao.card import Card, load_card
+from raytao.types import Direction, Json, Params
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A run, resolved: settings, network, spec, space and brain fit each other.
+
+    ``spec`` is the user's own train spec with all edits: recommendation 0. ``notes`` are
+    sentences the user should read before the run starts.
+    """
+
+    settings: Settings
+    network: Network
+    card: Card
+    spec: Document
+    space: Space
+    metric: str
+    direction: Direction
+    brain_class: type[Brain]
+    brain_settings: BrainSettings
+    results: Path
+    notes: tuple[str, ...] = ()
+
+    @property
+    def epochs(self) -> int:
+        """Length of a full training, from the user's spec."""
+        return int(self.spec.get(self.card.epoch_key))
+
+    def new_brain(self) -> Brain:
+        """A fresh brain for this run."""
+        plain = self.spec.plain()
+        task = Task(self.space, self.epochs, self.settings.seed, self.space.of_spec(plain))
+        make = cast(Any, self.brain_class)
+        return cast(Brain, make(task, self.brain_settings))
+
+    def recommendation(self, params: Params, horizon: int) -> Document:
+        """The entire train spec of a recommendation; ``horizon`` is its LR schedule's length."""
+        return self.spec.with_values({**params, self.card.epoch_key: horizon})
+
+    def identity(self) -> dict[str, Json]:
+        """What makes this the same run: all that decides which trials are trained, and how."""
+        return {
+            "network": self.settings.network,
+            "metric": self.metric,
+            "direction": self.direction.value,
+            "seed": self.settings.seed,
+            "brain": {
+                "name": self.settings.brain["name"],
+                **self.brain_settings.model_dump(mode="json"),
+            },
+            "spec": self.spec.plain(),
+            "space": self.space.to_json(),
+        }
+
+    def opened(self) -> Opened:
+        """The first record of this run's log."""
+        setup = {
+            "identity": self.identity(),
+            "settings": self.settings.model_dump(mode="json"),
+            "spec": {"format": self.spec.format, "text": self.spec.dump()},
+        }
+        return Opened(setup, self.metric, self.direction.value, raytao.__version__)
+
+
+def resolve(name_or_path: str, assignments: Sequence[str] = ()) -> Setup:
+    """Read a run file, apply ``key=value`` assignments and check that everything fits.
+
+    Args:
+        name_or_path: a path, or the name of a shipped run file.
+        assignments: ``slots=4``, ``brain.R=9`` or, for a key of the train spec,
+            ``train.optim.lr=0.01``; later ones win.
+
+    Raises:
+        UserError: with the place, the value, the rule and the remedy.
+    """
+    path = catalog.run_file(name_or_path)
+    node = read_yaml(path.read_bytes(), file=str(path))
+    data = Document.load(path).plain()
+    network = _network(data, node, str(path))
+    card = load_card(network)
+    base = _base_spec(data, card, path.parent)
+    for assignment in assignments:
+        _assign(data, assignment, base)
+    settings: Settings = validate(Settings, data, node=node, file=str(path))
+    spec = base.with_values(flatten(settings.set))
+    results = Path(settings.results_dir or f"results/{path.stem}")
+    return _fit(settings, network, card, spec, results, node, str(path))
+
+
+def reopen(opened: Opened, results: Path) -> Setup:
+    """Rebuild a run from the first record of its log; no other file is needed."""
+    settings = Settings.model_validate(opened.setup["settings"])
+    network: Network = catalog.load("raytao.networks", settings.network, kind="network")()
+    text = opened.setup["spec"]
+    brain_class, brain_settings = _brain(settings, None, "the run's log")
+    return Setup(
+        settings=settings,
+        network=network,
+        card=load_card(network),
+        spec=Document.parse(text["text"], file="the run's log", format=text["format"]),
+        space=Space.from_json(opened.setup["identity"]["space"]),
+        metric=opened.metric,
+        direction=Direction(opened.direction),
+        brain_class=brain_class,
+        brain_settings=brain_settings,
+        results=results,
+    )
+
+
+MOVABLE = ("slots", "address", "resources", "limits")
+"""Settings that a resumed run may change: where it runs and how wide."""
+
+
+def relocated(setup: Setup, assignments: Sequence[str]) -> Setup:
+    """The same run with other resources.
+
+    Raises:
+        SettingsError: if an assignment would change what is searched or trained.
+    """
+    data = setup.settings.model_dump(mode="json")
+    for assignment in assignments:
+        key = assignment.partition("=")[0]
+        if key.split(".")[0] not in MOVABLE:
+            raise SettingsError(
+                f"{key!r} cannot be changed when a run is resumed",
+                remedy=f"what can: {', '.join(MOVABLE)}",
+            )
+        _assign(data, assignment, setup.spec)
+    settings: Settings = validate(Settings, data, node=None, file="the command line")
+    return replace(setup, settings=settings)
+
+
+def _network(data: Mapping[str, Any], node: Json, file: str) -> Network:
+    name = data.get("network")
+    if not isinstance(name, str):
+        raise SettingsError("'network' is missing", where=Where(file), remedy="add network: …")
+    try:
+        found = catalog.load("raytao.networks", name, kind="network", hidden=["toy"])
+    except SettingsError as error:
+        where = place(node, ["network"], file)
+        raise SettingsError(error.message, where=where, remedy=error.remedy) from error
+    return cast(Network, found())
+
+
+def _base_spec(data: Mapping[str, Any], card: Card, folder: Path) -> Document:
+    default = card.default_spec()
+    own = data.get("spec")
+    if not isinstance(own, str):
+        return default
+    path = folder / own
+    if not path.is_file():
+        raise SpecError(f"train spec {own!r} not found", remedy=f"no file {path}")
+    spec = Document.load(path)
+    known = default.keys()
+    for key in set(spec.keys()) - set(known):
+        if not default.has(key):
+            raise SpecError(
+                f"unknown key {key!r} for network {card.name!r}",
+                where=spec.where(key),
+                remedy=did_you_mean(key, known),
+            )
+    return spec
+
+
+def _assign(data: dict[str, Any], assignment: str, spec: Document) -> None:
+    """Put one ``key=value`` where it belongs: among the settings, or below ``set``."""
+    key, equals, text = assignment.partition("=")
+    if not equals or not key:
+        raise SettingsError(f"{assignment!r} is not key=value", remedy="for example slots=4")
+    value = Document.parse(f"value: {text}", file="the command line").plain()["value"]
+    head, *rest = key.split(".")
+    if head in Settings.model_fields:
+        _put(data, [head, *rest], value)
+    elif spec.has(key):
+        data.setdefault("set", {})
+        data["set"] = {**flatten(data["set"]), key: value}
+    else:
+        names = [*Settings.model_fields, *spec.keys()]
+        raise SettingsError(f"unknown key {key!r}", remedy=did_you_mean(key, names))
+
+
+def _put(data: dict[str, Any], keys: Sequence[str], value: Json) -> None:
+    *path, last = keys
+    for step in path:
+        inner = data.get(step)
+        data[step] = dict(inner) if isinstance(inner, Mapping) else _named(inner)
+        data = data[step]
+    data[last] = value
+
+
+def _named(short: object) -> dict[str, Any]:
+    """``brain: bayesian`` is short for ``brain: {name: bayesian}``."""
+    return {"name": short} if isinstance(short, str) else {}
+
+
+def _fit(
+    settings: Settings,
+    network: Network,
+    card: Card,
+    spec: Document,
+    results: Path,
+    node: Json,
+    file: str,
+) -> Setup:
+    metric, natural = card.metric(settings.metric.name)
+    plain = spec.plain()
+    epochs = spec.get(card.epoch_key)
+    if not isinstance(epochs, int) or epochs < 1:
+        raise SpecError(f"{card.epoch_key} is {epochs!r}; it must be an integer of at least 1")
+    network.check(plain)
+    space, notes = build_space(
+        [row for row in card.table() if row.parameter != card.epoch_key],
+        plain,
+        add=settings.search.add,
+        remove=settings.search.remove,
+        ranges={n: RangeOverride(**dict(r)) for n, r in settings.search.ranges.items()},
+        override_disabled=settings.search.override_disabled,
+        epochs=epochs,
+    )
+    brain_class, brain_settings = _brain(settings, node, file)
+    setup = Setup(
+        settings=settings,
+        network=network,
+        card=card,
+        spec=spec,
+        space=space,
+        metric=metric,
+        direction=settings.metric.direction or natural,
+        brain_class=brain_class,
+        brain_settings=brain_settings,
+        results=results,
+        notes=notes,
+    )
+    setup.new_brain()  # refuses R, nu and epochs that leave nothing to run
+    return setup
+
+
+def _brain(settings: Settings, node: Json, file: str) -> tuple[type[Brain], BrainSettings]:
+    keys = dict(settings.brain)
+    name = keys.pop("name", None)
+    if not isinstance(name, str):
+        raise SettingsError("'brain.name' is missing", where=Where(file), remedy="brain: bayesian")
+    try:
+        cls: type[Brain] = catalog.load("raytao.brains", name, kind="brain")
+    except SettingsError as error:
+        where = place(node, ["brain", "name"], file)
+        raise SettingsError(error.message, where=where, remedy=error.remedy) from error
+    return cls, validate(cls.Settings, keys, node=node, file=file, below="brain")

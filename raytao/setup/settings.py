@@ -1,0 +1,176 @@
+"""The run file: what a user may write, strictly checked, with file:line for every mistake."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from raytao.errors import SettingsError, Where, did_you_mean
+from raytao.spec import located
+from raytao.types import Direction, Json
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Metric(_Strict):
+    """The metric to search by; the direction is the network's unless it is given."""
+
+    name: str = "kpi"
+    direction: Direction | None = None
+
+
+class Range(_Strict):
+    """A user's own range for one parameter (TAO 7.3's automl_range_override)."""
+
+    valid_min: float | None = None
+    valid_max: float | None = None
+    valid_options: list[Any] | None = None
+    option_weights: list[float] | None = None
+
+
+class Search(_Strict):
+    """Changes to the network's default search space."""
+
+    add: list[str] = Field(
+        default=[], validation_alias=AliasChoices("add", "additional_automl_parameters")
+    )
+    remove: list[str] = Field(
+        default=[], validation_alias=AliasChoices("remove", "remove_default_automl_parameters")
+    )
+    ranges: dict[str, Range] = {}
+    override_disabled: bool = Field(
+        default=False,
+        validation_alias=AliasChoices("override_disabled", "override_automl_disabled_params"),
+    )
+
+
+class Resources(_Strict):
+    """What one trial gets; fractions share a GPU."""
+
+    cpus: float = Field(default=1, gt=0)
+    gpus: float = Field(default=0, ge=0)
+
+
+class Limits(_Strict):
+    """When a trial counts as hung: seconds for one segment, seconds without an epoch."""
+
+    seconds: float | None = Field(default=None, gt=0)
+    idle_seconds: float | None = Field(default=None, gt=0)
+
+
+class Settings(_Strict):
+    """A run file. ``brain`` keeps its own keys; the brain's model checks them."""
+
+    network: str
+    spec: str | None = None
+    set: dict[str, Any] = {}
+    metric: Metric = Metric()
+    brain: dict[str, Any] = {"name": "bayesian"}
+    search: Search = Search()
+    resources: Resources = Resources()
+    slots: int | None = Field(default=None, ge=1)
+    limits: Limits = Limits()
+    seed: int = Field(default=0, ge=0)
+    results_dir: str | None = None
+    evaluate: bool = True
+    delete_intermediate_checkpoints: bool = Field(
+        default=True,
+        validation_alias=AliasChoices(
+            "delete_intermediate_checkpoints", "automl_delete_intermediate_ckpt"
+        ),
+    )
+    address: str | None = None
+
+    @field_validator("metric", mode="before")
+    @classmethod
+    def _name_alone(cls, value: object) -> object:
+        return {"name": value} if isinstance(value, str) else value
+
+    @field_validator("brain", mode="before")
+    @classmethod
+    def _brain_name_alone(cls, value: object) -> object:
+        return {"name": value} if isinstance(value, str) else value
+
+
+_NOUNS: Mapping[str, str] = {
+    "int_type": "an integer",
+    "int_parsing": "an integer",
+    "int_from_float": "an integer",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "string_type": "a string",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "list_type": "a list",
+    "dict_type": "a mapping of keys to values",
+    "model_type": "a mapping of keys to values",
+    "model_attributes_type": "a mapping of keys to values",
+}
+
+
+def validate(model: type[BaseModel], data: Json, *, node: Json, file: str, below: str = "") -> Any:
+    """Check ``data`` against a model; the first mistake becomes one readable error.
+
+    Args:
+        model: the pydantic model.
+        data: plain values.
+        node: the YAML node that ``data`` came from, for line numbers; None where there is none.
+        file: its name, for people.
+        below: dotted key of ``data`` in that file.
+
+    Raises:
+        SettingsError: with file:line, the key, the value, the rule and the nearest known key.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        keys = [*below.split("."), *first["loc"]] if below else list(first["loc"])
+        known = _known_keys(model, first["loc"][:-1])
+        raise _readable(first, keys, known, place(node, keys, file)) from error
+
+
+def _readable(
+    problem: Mapping[str, Any], keys: Sequence[str | int], known: list[str], where: Where
+) -> SettingsError:
+    name = ".".join(str(k) for k in keys)
+    value = problem.get("input")
+    match problem["type"]:
+        case "extra_forbidden":
+            remedy = did_you_mean(str(keys[-1]), known)
+            return SettingsError(f"unknown key {name!r}", where=where, remedy=remedy)
+        case "missing":
+            return SettingsError(f"{name!r} is missing", where=where, remedy=f"add {name}: …")
+        case kind if kind in _NOUNS:
+            rule = f"{name!r} must be {_NOUNS[kind]}, not {value!r}"
+            return SettingsError(rule, where=where)
+        case _:
+            rule = re.sub(r"^(Input|Value error,) ?", "", str(problem["msg"]))
+            return SettingsError(f"{name!r} is {value!r}; it {rule}", where=where)
+
+
+def place(node: Json, keys: Sequence[str | int], file: str) -> Where:
+    """The nearest line that a file has for nested ``keys``."""
+    for length in range(len(keys), 0, -1):
+        try:
+            where = located(node, *keys[:length], file=file)
+        except (KeyError, IndexError, TypeError, AttributeError):
+            continue
+        if where.line is not None:
+            return where
+    return Where(file)
+
+
+def _known_keys(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
+    for step in path:
+        info = model.model_fields.get(str(step))
+        inner = info.annotation if info else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return []
+        model = inner
+    return list(model.model_fields)

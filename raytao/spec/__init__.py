@@ -1,0 +1,9 @@
+"""Train specs: read strictly, edited by dotted key, written with comments and order kept."""
+
+from __future__ import annotations
+
+from raytao.spec.document import Document
+from raytao.spec.tree import flatten, get_in, set_in
+from raytao.spec.yaml import located, read_yaml
+
+__all__ = ["Document", "flatten", "get_in", "located", "read_yaml", "set_in"]

@@ -1,0 +1,1 @@
+"""TAO's outside: names, files and words, and nowhere else."""

@@ -1,0 +1,65 @@
+"""``best_model/``: staged beside the old one and swapped as a whole."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+from raytao.runs.state import Best, Phase, RunState
+from raytao.runs.store import Store
+from raytao.tao import layout
+
+log = logging.getLogger(__name__)
+
+
+class BestModel:
+    """Keeps ``best_model/`` equal to the best trial that is not being trained right now.
+
+    A trial that is training may still replace its own checkpoints, so its model is taken over
+    when its segment ends; until then the folder shows the best of the others.
+    """
+
+    def __init__(self, store: Store, suffix: str) -> None:
+        self._store = store
+        self._suffix = suffix
+        self._shown = self._on_disk()
+
+    def renew(self, state: RunState) -> None:
+        """Swap in a better model, if there is one and its weights are there."""
+        best = state.best_among(Phase.PAUSED, Phase.FINISHED, Phase.RETIRED)
+        if best is None or (best.trial, best.epoch, best.fidelity) == self._shown:
+            return
+        if self._stage(best):
+            self._store.replace_folder(layout.BEST_MODEL_STAGED, layout.BEST_MODEL)
+            self._shown = (best.trial, best.epoch, best.fidelity)
+
+    def _stage(self, best: Best) -> bool:
+        folder = layout.experiment(best.trial)
+        weights = layout.checkpoint(best.epoch)
+        model = self._store.read(f"{folder}/{weights}")
+        if model is None:
+            log.warning("trial %d has no weights of epoch %d", best.trial, best.epoch)
+            return False
+        self._store.delete(layout.BEST_MODEL_STAGED)
+        recommendation = layout.recommendation(best.trial, self._suffix)
+        self._copy(recommendation, recommendation)
+        for name in (layout.LOG, layout.STATUS, layout.PROVENANCE):
+            self._copy(f"{folder}/{name}", name)
+        self._store.replace(f"{layout.BEST_MODEL_STAGED}/{weights}", model)
+        return True
+
+    def _copy(self, source: str, name: str) -> None:
+        data = self._store.read(source)
+        if data is not None:
+            self._store.replace(f"{layout.BEST_MODEL_STAGED}/{name}", data)
+
+    def _on_disk(self) -> tuple[int, int, int] | None:
+        """(trial, best epoch, epochs trained) of a ``best_model/`` left by an earlier driver."""
+        data = self._store.read(f"{layout.BEST_MODEL}/{layout.PROVENANCE}")
+        if data is None:
+            return None
+        try:
+            found = json.loads(data)
+            return int(found["trial"]), int(found["best_epoch"]), int(found["epochs_trained"])
+        except (ValueError, KeyError, TypeError):
+            return None

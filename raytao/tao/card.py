@@ -1,0 +1,106 @@
+"""A network's card: where its spec keeps things, and what its metrics mean.
+
+A card is data: ``card.yaml``, ``params.csv`` (TAO's 16 columns) and the default spec lie together
+in ``configs/networks/<name>/``, or in the folder that a plugin's network names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from raytao.catalog import configs
+from raytao.errors import SettingsError, SpecError, did_you_mean
+from raytao.networks.base import Network
+from raytao.space import Row, read_table
+from raytao.spec import Document, read_yaml
+from raytao.types import Direction
+
+
+class _CardFile(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    description: str
+    epoch_key: str
+    seed_key: str
+    gpus_key: str
+    spec_format: str
+    kpi: str
+    metrics: dict[str, Direction]
+    checkpoint: str
+    datasets: dict[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Card:
+    """What raytao knows of a network without importing its trainer.
+
+    ``epoch_key``, ``seed_key`` and ``gpus_key`` are dotted spec keys; ``kpi`` is the metric meant
+    by TAO's ``metric: kpi``; ``metrics`` maps every reported metric to its direction.
+    """
+
+    name: str
+    description: str
+    epoch_key: str
+    seed_key: str
+    gpus_key: str
+    kpi: str
+    metrics: Mapping[str, Direction]
+    spec_format: str
+    folder: Path
+
+    def default_spec(self) -> Document:
+        """The network's own train spec, with comments."""
+        return Document.load(self.folder / f"spec.{self.spec_format}")
+
+    def table(self) -> tuple[Row, ...]:
+        """The network's parameter table."""
+        path = self.folder / "params.csv"
+        return read_table(path.read_text(encoding="utf-8"), file=str(path))
+
+    def metric(self, name: str) -> tuple[str, Direction]:
+        """Resolve a metric's name (``kpi`` included) and its direction.
+
+        Raises:
+            SettingsError: if the network does not report it.
+        """
+        resolved = self.kpi if name == "kpi" else name
+        if resolved not in self.metrics:
+            raise SettingsError(
+                f"network {self.name!r} reports no metric {name!r}",
+                remedy=did_you_mean(name, ["kpi", *self.metrics]),
+            )
+        return resolved, self.metrics[resolved]
+
+
+def load_card(network: Network) -> Card:
+    """Read the card that belongs to a network.
+
+    Raises:
+        SettingsError: if the card is missing or malformed.
+    """
+    folder = network.card_folder() or configs() / "networks" / network.name
+    path = folder / "card.yaml"
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError as error:
+        raise SettingsError(f"network {network.name!r} has no card: {path} is missing") from error
+    try:
+        data = _CardFile.model_validate(dict(read_yaml(text, file=str(path))))
+    except (ValidationError, SpecError) as error:
+        raise SettingsError(f"the card {path} is malformed: {error}") from error
+    return Card(
+        name=data.name,
+        description=data.description,
+        epoch_key=data.epoch_key,
+        seed_key=data.seed_key,
+        gpus_key=data.gpus_key,
+        kpi=data.kpi,
+        metrics=data.metrics,
+        spec_format=data.spec_format,
+        folder=folder,
+    )

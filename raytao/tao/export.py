@@ -1,0 +1,164 @@
+"""TAO's files, drawn from the state while the run goes on; complete at its end.
+
+Keys and values are TAO 5.x's (TAO facts: controller.json, brain.json, automl_metadata.json,
+current_rec.json), extended where more is known: a ``why`` for every recommendation, the epochs
+granted and trained, the reason of a failure. Nothing is ever read back from these files.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+
+from raytao.runs.controller import Controller
+from raytao.runs.eta import Remaining
+from raytao.runs.state import Best, Phase, RunState, TrialState
+from raytao.runs.store import Store
+from raytao.tao import layout
+from raytao.tao.best_model import BestModel
+from raytao.types import Json, Params
+
+EVERY_SECONDS = 1.0
+"""Drawings are renewed at most this often, and at the end."""
+
+TAO_STATUS: Mapping[Phase, str] = {
+    Phase.OFFERED: "pending",
+    Phase.RUNNING: "running",
+    Phase.PAUSED: "success",
+    Phase.FINISHED: "success",
+    Phase.RETIRED: "success",
+    Phase.FAILED: "failure",
+}
+"""TAO's trial states; to TAO a trial that reached its rung is a success."""
+
+SpecText = Callable[[Params, int], str]
+"""(params, horizon) -> the entire train spec as text."""
+
+
+class Exporter:
+    """Draws a run's files. One writer: the driver.
+
+    Args:
+        store: the run's files.
+        controller: whose state is drawn.
+        spec_text: renders a recommendation's train spec.
+        suffix: of recommendation files: ``yaml`` or ``json``.
+        keep_all: keep every trial's checkpoints (TAO's automl_delete_intermediate_ckpt = false).
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        controller: Controller,
+        spec_text: SpecText,
+        *,
+        suffix: str = "yaml",
+        keep_all: bool = False,
+    ) -> None:
+        self._store = store
+        self._controller = controller
+        self._spec_text = spec_text
+        self._suffix = suffix
+        self._keep_all = keep_all
+        self._best_model = BestModel(store, suffix)
+        self._written: set[int] = set()
+        self._swept: set[int] = set()
+        self._seen = -1
+        self._due = 0.0
+
+    def draw(self, left: Remaining, *, now: bool = False) -> None:
+        """Renew what changed; at most once a second unless ``now``."""
+        state = self._controller.state
+        self._draw_recommendations(state)
+        if not now and (state.next_seq == self._seen or time.monotonic() < self._due):
+            return
+        self._controller.flush()
+        self._seen = state.next_seq
+        self._due = time.monotonic() + EVERY_SECONDS
+        self._json(layout.CONTROLLER, controller_json(state))
+        self._json(layout.BRAIN, dict(self._controller.brain.describe()))
+        self._json(layout.METADATA, metadata_json(state, left))
+        if state.trials:
+            self._json(layout.CURRENT, max(state.trials))
+        self._best_model.renew(state)
+        self._sweep(state)
+
+    def _draw_recommendations(self, state: RunState) -> None:
+        for trial in state.trials.values():
+            if trial.number not in self._written:
+                text = self._spec_text(trial.params, trial.horizon)
+                key = layout.recommendation(trial.number, self._suffix)
+                self._store.replace(key, text.encode())
+                self._written.add(trial.number)
+
+    def _sweep(self, state: RunState) -> None:
+        """Delete checkpoints of trials that are over and will not be the best model."""
+        if self._keep_all:
+            return
+        settled = state.best_among(Phase.FINISHED, Phase.RETIRED)  # it cannot fail any more
+        keep = {best.trial for best in (state.incumbent, settled) if best}
+        for trial in state.by_phase(Phase.FINISHED, Phase.RETIRED, Phase.FAILED):
+            if trial.number not in keep | self._swept:
+                self._store.delete(f"{layout.experiment(trial.number)}/{layout.WEIGHTS}")
+                self._swept.add(trial.number)
+
+    def _json(self, key: str, value: Json) -> None:
+        self._store.replace(key, json.dumps(value, indent=2, allow_nan=False).encode() + b"\n")
+
+
+def controller_json(state: RunState) -> list[Json]:
+    """TAO's list of trials, one object each."""
+    best, full = state.incumbent, state.incumbent_at_full_budget
+    return [_trial_json(t, state, best, full) for t in state.trials.values()]
+
+
+def _trial_json(
+    trial: TrialState, state: RunState, best: Best | None, full: Best | None
+) -> dict[str, Json]:
+    own = state.best_of(trial)
+    entry: dict[str, Json] = {
+        "id": trial.number,
+        "specs": dict(trial.params),
+        "job_id": trial.job_id,
+        "status": TAO_STATUS[trial.phase],
+        "result": own.value if own else None,
+        "best_epoch_number": f"{own.epoch:03d}" if own else "",
+        "metric": state.opened.metric if state.opened else "",
+        "phase": trial.phase.value,
+        "why": list(trial.why),
+        "epochs_granted": trial.budget,
+        "epochs_trained": trial.epochs,
+        "best": best is not None and best.trial == trial.number,
+        "best_at_full_budget": full is not None and full.trial == trial.number,
+    }
+    if trial.failure:
+        entry["failure"] = {"cause": trial.failure.cause, "reason": trial.failure.reason}
+    if trial.place:
+        entry["ran_on"] = {"node": trial.place.node, "pid": trial.place.pid}
+    return entry
+
+
+def metadata_json(state: RunState, left: Remaining) -> dict[str, Json]:
+    """TAO's status indicators, under TAO's key names."""
+    best = state.incumbent
+    metric = state.opened.metric if state.opened else ""
+    each = left.epoch_seconds
+    eta = "Will be updated after completing one epoch"
+    if left.seconds is not None:
+        eta = str(timedelta(seconds=round(left.seconds)))
+    drawn: dict[str, Json] = {
+        f"best_{metric}": best.value if best else 0.0,
+        "Estimated time for automl completion": eta,
+        "Current experiment number": len(state.trials),
+        "Number of epochs yet to start": float(left.epochs),
+        "Time per epoch in seconds": None if each is None else round(each, 2),
+    }
+    if best:
+        drawn["Best experiment id"] = best.trial
+    if state.tested and state.tested.metrics:
+        drawn["test"] = dict(state.tested.metrics)
+    if state.finished:
+        drawn["status"] = state.finished.status
+    return drawn

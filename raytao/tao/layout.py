@@ -1,0 +1,43 @@
+"""Every path name of a results folder, written once.
+
+    results/
+    ├── automl_metadata.json  brain.json  controller.json  current_rec.json     TAO's drawings
+    ├── recommendation_0.yaml …             the entire train spec of every recommendation
+    ├── experiment_0/ …                     log.txt, status.json, raytao.json, weights/
+    ├── best_model/                         recommendation_n.yaml, log.txt, status.json, weights/
+    └── events.jsonl                        the truth; all but experiment_n/ is drawn from it
+
+Names and meaning: TAO 5.x's job folder (its documentation, "Resultant Files").
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+EVENTS: Final = "events.jsonl"
+METADATA: Final = "automl_metadata.json"
+BRAIN: Final = "brain.json"
+CONTROLLER: Final = "controller.json"
+CURRENT: Final = "current_rec.json"
+BEST_MODEL: Final = "best_model"
+BEST_MODEL_STAGED: Final = ".best_model.staged"
+RAY_SCRATCH: Final = ".ray"
+LOG: Final = "log.txt"
+STATUS: Final = "status.json"
+PROVENANCE: Final = "raytao.json"
+WEIGHTS: Final = "weights"
+
+
+def experiment(trial: int) -> str:
+    """Folder of a trial: ``experiment_3``."""
+    return f"experiment_{trial}"
+
+
+def recommendation(trial: int, suffix: str = "yaml") -> str:
+    """The entire train spec of a trial: ``recommendation_3.yaml``."""
+    return f"recommendation_{trial}.{suffix}"
+
+
+def checkpoint(epoch: int) -> str:
+    """Weights file of an epoch, zero-padded as TAO's: ``weights/model_epoch_007.pth``."""
+    return f"{WEIGHTS}/model_epoch_{epoch:03d}.pth"

@@ -1,0 +1,192 @@
+"""What a trainer sees of raytao while it trains: the TrainContext of a job."""
+
+from __future__ import annotations
+
+import math
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+
+from raytao.trials.folder import ExperimentFolder, Resumed
+from raytao.trials.messages import Broken, Event, FailureKind, Job
+
+
+class JobBroken(BaseException):
+    """Ends the training from inside ``report``.
+
+    Not an Exception, so that a trainer's ``except Exception`` cannot go on with a dead trial.
+    """
+
+    def __init__(self, broken: Broken) -> None:
+        super().__init__(broken.reason)
+        self.broken = broken
+
+
+class StopFlag:
+    """Whether the job was asked to end early."""
+
+    def __init__(self) -> None:
+        self.is_set = False
+
+
+class TrialContext:
+    """Implements `raytao.networks.base.TrainContext` on an experiment's folder."""
+
+    def __init__(
+        self,
+        job: Job,
+        folder: ExperimentFolder,
+        resumed: Resumed,
+        emit: Callable[[Event], None],
+        stop: StopFlag,
+    ) -> None:
+        self._job = job
+        self._folder = folder
+        self._resumed = resumed
+        self._emit = emit
+        self._stop = stop
+        self._staged: bytes | None = None
+        self._epoch_began = time.monotonic()
+        self.broken: Broken | None = None
+
+    @property
+    def start_epoch(self) -> int:
+        """See TrainContext."""
+        return self._resumed.epoch
+
+    @property
+    def stop_epoch(self) -> int:
+        """See TrainContext."""
+        return self._job.stop_epoch
+
+    @property
+    def resume_from(self) -> bytes | None:
+        """See TrainContext."""
+        return self._resumed.checkpoint
+
+    @property
+    def seed(self) -> int:
+        """See TrainContext."""
+        return self._job.seed
+
+    @property
+    def threads(self) -> int:
+        """See TrainContext."""
+        return self._job.threads
+
+    @property
+    def gpus(self) -> int:
+        """See TrainContext."""
+        return self._job.gpus
+
+    @property
+    def should_stop(self) -> bool:
+        """See TrainContext."""
+        return self._stop.is_set
+
+    def is_best(self, metrics: Mapping[str, float]) -> bool:
+        """See TrainContext; metrics that ``report`` would refuse are never the best."""
+        value = as_number(metrics.get(self._job.metric))
+        if value is None or not math.isfinite(value):
+            return False
+        return self._folder.is_best({self._job.metric: value})
+
+    def save(self, checkpoint: bytes) -> None:
+        """See TrainContext."""
+        self._staged = bytes(checkpoint)
+
+    def log(self, message: str) -> None:
+        """See TrainContext; in a trial's process, stdout is its log."""
+        sys.stdout.write(f"{message}\n")
+        sys.stdout.flush()
+
+    def report(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """See TrainContext.
+
+        Raises:
+            ValueError: if the epoch is not the next one or lies past ``stop_epoch``.
+            JobBroken: if the watched metric is missing, not a number, NaN or infinite.
+        """
+        if self.broken is not None:
+            raise JobBroken(self.broken)
+        expected = self._folder.epoch + 1
+        if epoch != expected or epoch > self.stop_epoch:
+            raise ValueError(
+                f"report(epoch={epoch!r}): the next epoch is {expected}, "
+                f"the last one to train is {self.stop_epoch}; report every epoch once, in order"
+            )
+        numbers = self._checked(epoch, metrics)
+        seconds = time.monotonic() - self._epoch_began
+        done = self._folder.add(numbers, seconds, self._staged)
+        self._staged = None
+        self._epoch_began = time.monotonic()
+        self._emit(done)
+
+    def _checked(self, epoch: int, metrics: Mapping[str, float]) -> dict[str, float]:
+        """Keep the finite numbers; the watched metric must be among them."""
+        watched = self._job.metric
+        if watched not in metrics:
+            got = ", ".join(map(str, metrics)) or "nothing"
+            self._break(FailureKind.METRIC, f"metric {watched!r} not reported; got: {got}")
+        value = as_number(metrics[watched])
+        if value is None:
+            kind = type(metrics[watched]).__name__
+            self._break(
+                FailureKind.METRIC,
+                f"metric {watched!r} of epoch {epoch} is not a number but {kind}",
+            )
+        elif not math.isfinite(value):
+            self._break(
+                FailureKind.DIVERGED, f"metric {watched!r} became {value} in epoch {epoch}"
+            )
+        return finite(metrics)
+
+    def _break(self, kind: FailureKind, reason: str) -> None:
+        self.broken = Broken(kind, reason)
+        raise JobBroken(self.broken)
+
+
+def as_number(value: object) -> float | None:
+    """A float from a number, a numpy scalar or a tensor of no dimension; else None.
+
+    >>> as_number(3), as_number("3"), as_number([3])
+    (3.0, None, None)
+    """
+    if isinstance(value, str | bytes) or getattr(value, "ndim", 0) != 0:
+        return None
+    try:
+        return float(value)  # type: ignore[arg-type]  # refused below if it is no number
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def finite(metrics: Mapping[str, object]) -> dict[str, float]:
+    """The metrics that are finite numbers, as floats."""
+    numbers = {str(name): as_number(value) for name, value in metrics.items()}
+    return {name: n for name, n in numbers.items() if n is not None and math.isfinite(n)}
+
+
+@contextmanager
+def stop_on_sigterm() -> Iterator[StopFlag]:
+    """Make SIGTERM raise a flag instead of ending the process.
+
+    Python lets only the main thread do that; in another one, the flag is never raised.
+    """
+    stop = StopFlag()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def asked(signum: int, frame: FrameType | None) -> None:
+        del signum, frame
+        stop.is_set = True
+
+    before = signal.signal(signal.SIGTERM, asked)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,1 @@
+"""The only folder that knows Ray: adapters, the trial actor, the launcher."""

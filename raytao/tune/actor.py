@@ -1,0 +1,82 @@
+"""The trial actor: a Tune trainable that supervises one lease after another.
+
+The actor trains nothing itself. It hands each job to its supervisor, whose child process does
+the work (ADR 0001), and passes on what the child tells. Actors are reused, so a new lease costs
+a fork and not a start of Python.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from typing import Any
+
+from ray import tune
+
+from raytao import catalog
+from raytao.trials.messages import Broken, Ended, EpochDone, Event, Job, event_to_json
+from raytao.trials.supervisor import Supervisor
+
+POLL_SECONDS = 1.0
+GRACE_SECONDS = 5.0
+
+
+class TrialActor(tune.Trainable):
+    """One step answers with everything that happened since the last one, at least one event."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Start the first job; the supervisor outlives it."""
+        self._job = Job.from_json(config["job"])
+        network = catalog.load("raytao.networks", self._job.network, kind="network")()
+        self._supervisor = Supervisor(network.preload, self._job.threads)
+        self._supervisor.start(self._job)
+        self._placed = False
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take over the next lease; the same actor serves any trial of the run."""
+        self._job = Job.from_json(new_config["job"])
+        self._supervisor.start(self._job)
+        self._placed = False
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Wait for news of the job; the last epoch is told together with the job's end."""
+        events: list[Event] = []
+        while not events or self._end_is_near(events):
+            events += self._supervisor.events(POLL_SECONDS)
+        told: dict[str, Any] = {"events": [event_to_json(event) for event in events]}
+        if not self._placed:
+            told["placed"] = self._place()
+            self._placed = True
+        return told
+
+    def cleanup(self) -> None:
+        """End the job and the supervisor; nothing is left behind."""
+        self._supervisor.stop(GRACE_SECONDS)
+        self._supervisor.close()
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Nothing: the trial's own folder holds its checkpoints."""
+        del checkpoint_dir
+
+    def load_checkpoint(self, checkpoint: Mapping[str, Any] | None) -> None:
+        """Nothing: see ``save_checkpoint``."""
+        del checkpoint
+
+    def _end_is_near(self, events: list[Event]) -> bool:
+        """The rung is reached, but the child has not yet closed its files."""
+        if any(isinstance(event, Ended | Broken) for event in events):
+            return False
+        last = max((e.epoch for e in events if isinstance(e, EpochDone)), default=0)
+        return self._job.kind == "evaluate" or last >= self._job.stop_epoch
+
+    def _place(self) -> dict[str, Any]:
+        resources = self.trial_resources
+        required = resources.required_resources if resources else {}
+        return {
+            "node": socket.gethostname(),
+            "pid": os.getpid(),
+            "cpus": float(required.get("CPU", 0)),
+            "gpus": float(required.get("GPU", 0)),
+        }

@@ -1,0 +1,168 @@
+"""The two Tune adapters of a raytao run: they translate, they never think.
+
+A Tune trial is a *lease*: one segment of one recommendation, never paused and never restored by
+Tune. The searcher hands out leases, the scheduler is the one observer of results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias, assert_never
+
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from raytao.runs.controller import Controller, Evaluation, Lease
+from raytao.runs.events import Placed
+from raytao.trials.messages import (
+    Broken,
+    Ended,
+    EpochDone,
+    Event,
+    FailureKind,
+    Job,
+    Measured,
+    event_from_json,
+)
+from raytao.types import Decision, Done, Wait
+
+Work: TypeAlias = Lease | Evaluation
+JobOf: TypeAlias = Callable[[Work], Job]
+
+
+class LeaseBook:
+    """Which Tune trial holds which lease; shared by the two adapters of one run."""
+
+    def __init__(self, controller: Controller) -> None:
+        self.controller = controller
+        self._work: dict[str, Work] = {}
+        self._reasons: dict[str, str] = {}
+
+    def hand_out(self, tune_id: str, work: Work) -> None:
+        """A lease goes to a Tune trial."""
+        self._work[tune_id] = work
+
+    def work(self, tune_id: str) -> Work:
+        """The lease that a Tune trial holds."""
+        return self._work[tune_id]
+
+    def blame(self, tune_id: str, reason: str) -> None:
+        """Note why a Tune trial broke; told when Tune gives it up."""
+        self._reasons[tune_id] = reason
+
+    def close(self, tune_id: str) -> None:
+        """A Tune trial is over; a lease that it did not settle is lost and offered again."""
+        work = self._work.pop(tune_id, None)
+        reason = self._reasons.pop(tune_id, "the worker ended without a word")
+        match work:
+            case Lease():
+                self.controller.lost(work.trial, work.attempt, reason)
+            case Evaluation() if self.controller.state.tested is None:
+                self.controller.tested(work, {}, reason)
+            case _:
+                pass
+
+    def deliver(self, work: Work, event: Event) -> Decision:
+        """Tell the controller what a child told."""
+        match work, event:
+            case Lease(), EpochDone(epoch=epoch, metrics=metrics, seconds=seconds):
+                return self.controller.report(work.trial, work.attempt, epoch, metrics, seconds)
+            case Lease(), Broken(kind=FailureKind.KILLED, reason=reason):
+                self.controller.lost(work.trial, work.attempt, reason)
+            case Lease(), Broken(kind=kind, reason=reason):
+                self.controller.broke(work.trial, work.attempt, kind.value, reason)
+            case Evaluation(), Measured(metrics=metrics):
+                self.controller.tested(work, metrics, "")
+                return Decision.CONTINUE
+            case Evaluation(), Broken(reason=reason):
+                self.controller.tested(work, {}, reason)
+            case _, Ended() | EpochDone() | Measured():
+                pass
+        return Decision.STOP
+
+
+class LeaseSearcher(Searcher):
+    """Hands out the controller's leases as Tune configurations ``{"job": …}``."""
+
+    def __init__(self, book: LeaseBook, job_of: JobOf) -> None:
+        super().__init__()
+        self._book = book
+        self._job_of = job_of
+
+    def set_search_properties(
+        self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any
+    ) -> bool:
+        """Metric and space are the controller's."""
+        del metric, mode, config, spec
+        return True
+
+    def set_max_concurrency(self, max_concurrent: int) -> bool:
+        """The controller counts the slots; Tune's limiter passes calls through."""
+        del max_concurrent
+        return True
+
+    def suggest(self, trial_id: str) -> Any:
+        """A configuration, None for "ask later", or the word FINISHED."""
+        match self._book.controller.suggest():
+            case Lease() | Evaluation() as work:
+                self._book.hand_out(trial_id, work)
+                return {"job": self._job_of(work).to_json()}
+            case Wait():
+                return None
+            case Done():
+                return Searcher.FINISHED
+            case other:
+                assert_never(other)
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Settle the lease; Tune retries nothing, so an error is final for this attempt."""
+        del result, error
+        self._book.close(trial_id)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the event log is the state."""
+        del checkpoint_path
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: a resumed run is a new Tune experiment."""
+        del checkpoint_path
+
+
+class LeaseScheduler(FIFOScheduler):
+    """Delivers results to the controller and answers CONTINUE or STOP."""
+
+    # Ray 2.60 mixes up the arguments of buffered results; one at a time is what we need anyway.
+    _supports_buffered_results = False
+
+    def __init__(self, book: LeaseBook) -> None:
+        super().__init__()
+        self._book = book
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        """Deliver every event of a step, in order, until one ends the lease."""
+        del tune_controller
+        work = self._book.work(trial.trial_id)
+        self._note_place(work, result)
+        for told in result["events"]:
+            if self._book.deliver(work, event_from_json(told)) is not Decision.CONTINUE:
+                return str(TrialScheduler.STOP)
+        return str(TrialScheduler.CONTINUE)
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        """Keep the reason; the lease is settled when Tune gives the trial up."""
+        del tune_controller
+        error = trial.get_error()
+        if error is not None:
+            self._book.blame(trial.trial_id, str(error).strip().splitlines()[-1][:300])
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        """None: Tune starts pending trials by itself, and nothing is ever paused."""
+        del tune_controller
+        return None
+
+    def _note_place(self, work: Work, result: Mapping[str, Any]) -> None:
+        if isinstance(work, Lease) and "placed" in result:
+            self._book.controller.place(Placed(work.trial, work.attempt, **result["placed"]))

@@ -1,0 +1,291 @@
+"""Training for real on a few digits: what is reported, saved, resumed and refused."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from raytao.errors import SpecError
+from raytao.networks.image_classification import ImageClassification
+from raytao.networks.image_classification.data import FASHION_MNIST_FOLDER
+
+NETWORK = ImageClassification()
+
+
+@dataclass
+class Recorder:
+    """A TrainContext that keeps what it is told."""
+
+    stop_epoch: int
+    start_epoch: int = 0
+    resume_from: bytes | None = None
+    seed: int = 7
+    threads: int = 1
+    gpus: int = 0
+    stop_after_checks: float = math.inf
+    reports: dict[int, Mapping[str, float]] = field(default_factory=dict)
+    checkpoints: dict[int, bytes] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
+    _checks: int = 0
+    _pending: bytes | None = None
+
+    def is_best(self, metrics: Mapping[str, float]) -> bool:
+        return all(metrics["val_acc"] > past["val_acc"] for past in self.reports.values())
+
+    def save(self, checkpoint: bytes) -> None:
+        self._pending = checkpoint
+
+    def report(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        if epoch != self.start_epoch + len(self.reports) + 1 or epoch > self.stop_epoch:
+            raise ValueError(f"epoch {epoch} is not the next one")
+        self.reports[epoch] = dict(metrics)
+        if self._pending is not None:
+            self.checkpoints[epoch] = self._pending
+        self._pending = None
+
+    def log(self, message: str) -> None:
+        self.lines.append(message)
+
+    @property
+    def should_stop(self) -> bool:
+        self._checks += 1
+        return self._checks > self.stop_after_checks
+
+
+def small_spec(**changes: Mapping[str, Any]) -> dict[str, Any]:
+    """About 110 digits, a tiny network, every kind of randomness on; sections may be changed."""
+    spec: dict[str, Any] = {
+        "model": {"width": 4, "depth": 2, "dropout": 0.3},
+        "dataset": {
+            "train_fraction": 0.1,
+            "batch_size": 32,
+            "augmentation": {"hflip": 0.5, "translate": 0.2, "rotate": 20.0, "cutout": 0.3},
+        },
+        "train": {"num_epochs": 3},
+    }
+    for section, values in changes.items():
+        spec[section] = spec.get(section, {}) | values
+    return spec
+
+
+def trained(spec: Mapping[str, Any], recorder: Recorder) -> Recorder:
+    NETWORK.check(spec)
+    NETWORK.train(spec, recorder)
+    return recorder
+
+
+def loaded(checkpoint: bytes) -> Any:
+    return torch.load(io.BytesIO(checkpoint), weights_only=True)
+
+
+def assert_same(first: Any, second: Any) -> None:
+    """Two trees of tensors and plain values are equal bit for bit."""
+    assert type(first) is type(second)
+    if isinstance(first, torch.Tensor):
+        assert torch.equal(first, second)
+    elif isinstance(first, Mapping):
+        assert list(first) == list(second)
+        for key, value in first.items():
+            assert_same(value, second[key])
+    elif isinstance(first, list):
+        for one, other in zip(first, second, strict=True):
+            assert_same(one, other)
+    else:
+        assert first == second
+
+
+OPTIMS: list[dict[str, Any]] = [
+    {"type": "sgd", "lr": 0.05, "momentum": 0.9, "lr_scheduler": "cosine"},
+    {"type": "sgd", "lr": 0.05, "momentum": 0.0, "lr_scheduler": "constant", "warmup_epochs": 2},
+    {"type": "adam", "lr": 0.01, "lr_scheduler": "step", "milestones": [1, 2]},
+    {"type": "adamw", "lr": 0.01, "lr_scheduler": "cosine", "warmup_epochs": 1},
+]
+
+
+@pytest.mark.parametrize("backbone", ["cnn", "resnet"])
+@pytest.mark.parametrize("optim", OPTIMS, ids=lambda o: f"{o['type']}-{o['lr_scheduler']}")
+def test_a_resumed_training_equals_the_uninterrupted_one(
+    optim: dict[str, Any], backbone: str
+) -> None:
+    spec = small_spec(
+        model={"backbone": backbone},
+        train={"num_epochs": 3, "optim": optim, "clip_grad_norm": 1.0},
+    )
+    whole = trained(spec, Recorder(stop_epoch=3))
+    for epoch in (1, 2):
+        torch.rand(epoch)  # a resumed process finds torch's generator elsewhere
+        first = trained(spec, Recorder(stop_epoch=epoch))
+        rest = Recorder(3, start_epoch=epoch, resume_from=first.checkpoints[epoch])
+        trained(spec, rest)
+        assert first.reports | rest.reports == whole.reports
+        assert_same(loaded(rest.checkpoints[3]), loaded(whole.checkpoints[3]))
+
+
+def test_the_seed_decides_and_nothing_else_does() -> None:
+    torch.manual_seed(1)
+    first = trained(small_spec(), Recorder(stop_epoch=2))
+    torch.manual_seed(2)
+    same = trained(small_spec(), Recorder(stop_epoch=2))
+    other = trained(small_spec(), Recorder(stop_epoch=2, seed=8))
+    assert first.reports == same.reports
+    assert_same(loaded(first.checkpoints[2]), loaded(same.checkpoints[2]))
+    assert first.reports[1]["train_loss"] != other.reports[1]["train_loss"]
+
+
+def test_a_training_leaves_the_callers_randomness_alone() -> None:
+    before = torch.get_rng_state()
+    trained(small_spec(), Recorder(stop_epoch=1))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_every_epoch_reports_three_metrics_and_logs_a_line() -> None:
+    recorder = trained(small_spec(), Recorder(stop_epoch=3))
+    assert list(recorder.reports) == [1, 2, 3]
+    for metrics in recorder.reports.values():
+        assert list(metrics) == ["train_loss", "val_loss", "val_acc"]
+        assert all(type(value) is float for value in metrics.values())
+    assert [line.split()[:2] for line in recorder.lines] == [
+        ["epoch", f"{epoch}/3"] for epoch in (1, 2, 3)
+    ]
+
+
+def test_the_last_and_the_best_epoch_have_a_checkpoint_whatever_the_interval() -> None:
+    spec = small_spec(train={"num_epochs": 9, "checkpoint_interval": 100})
+    recorder = trained(spec, Recorder(stop_epoch=6))
+    accuracies = [metrics["val_acc"] for metrics in recorder.reports.values()]
+    best = 1 + accuracies.index(max(accuracies))
+    assert {best, 6} <= set(recorder.checkpoints)
+    every = trained(small_spec(), Recorder(stop_epoch=3))
+    assert list(every.checkpoints) == [1, 2, 3]
+
+
+def test_epochs_without_validation_report_no_validation() -> None:
+    spec = small_spec(train={"num_epochs": 5, "validation_interval": 2})
+    recorder = trained(spec, Recorder(stop_epoch=5))
+    validated = [epoch for epoch, metrics in recorder.reports.items() if "val_acc" in metrics]
+    assert validated == [2, 4, 5]
+
+
+@pytest.mark.parametrize("checks", [0, 1, 5, 6])
+def test_an_unfinished_epoch_is_not_reported(checks: int) -> None:
+    recorder = trained(small_spec(), Recorder(stop_epoch=3, stop_after_checks=checks))
+    batches = 4
+    assert list(recorder.reports) == list(range(1, checks // batches + 1))
+
+
+def test_a_loss_that_is_no_number_is_reported_as_it_is(tmp_path: Path) -> None:
+    weights = loaded(trained(small_spec(), Recorder(stop_epoch=1)).checkpoints[1])["model"]
+    path = tmp_path / "broken.pth"
+    torch.save({name: tensor * math.nan for name, tensor in weights.items()}, path)
+    spec = small_spec(train={"pretrained_model_path": str(path)})
+    recorder = trained(spec, Recorder(stop_epoch=1))
+    assert math.isnan(recorder.reports[1]["train_loss"])
+    assert math.isnan(recorder.reports[1]["val_loss"])
+    assert "val_loss=nan" in recorder.lines[-1]
+
+
+def test_pretrained_weights_are_taken_over(tmp_path: Path) -> None:
+    spec = small_spec(train={"optim": {"lr": 0.03}}, dataset={"augmentation": {}})
+    taught = trained(spec, Recorder(stop_epoch=3))
+    path = tmp_path / "taught.pth"
+    path.write_bytes(taught.checkpoints[3])
+    spec["train"]["pretrained_model_path"] = str(path)
+    again = trained(spec, Recorder(stop_epoch=1))
+    assert again.reports[1]["train_loss"] < taught.reports[1]["train_loss"]
+    assert again.lines[0] == "pretrained weights: 14 of 14 tensors taken over"
+    with pytest.raises(SpecError, match="no layer in it has the shape"):
+        NETWORK.train(spec | {"model": {"width": 6, "depth": 2}}, Recorder(stop_epoch=1))
+
+
+def test_the_spec_may_name_the_checkpoint_to_resume(tmp_path: Path) -> None:
+    whole = trained(small_spec(), Recorder(stop_epoch=2))
+    path = tmp_path / "one.pth"
+    path.write_bytes(whole.checkpoints[1])
+    spec = small_spec(train={"num_epochs": 3, "resume_training_checkpoint_path": str(path)})
+    rest = trained(spec, Recorder(stop_epoch=2, start_epoch=1))
+    assert rest.reports[2] == whole.reports[2]
+    with pytest.raises(SpecError, match="of epoch 1, but this training starts after epoch 0"):
+        NETWORK.train(spec, Recorder(stop_epoch=2))
+
+
+def test_a_checkpoint_that_does_not_fit_is_refused() -> None:
+    taught = trained(small_spec(), Recorder(stop_epoch=1)).checkpoints[1]
+    other_network = io.BytesIO()
+    torch.save({"epoch": 1, "weights": torch.zeros(1)}, other_network)
+    incomplete = io.BytesIO()
+    torch.save({"network": "image_classification", "epoch": 1}, incomplete)
+    cases: list[tuple[dict[str, Any], bytes, str]] = [
+        (small_spec(), taught[: len(taught) // 2], "cannot be read"),
+        (small_spec(), b"", "cannot be read"),
+        (small_spec(), incomplete.getvalue(), r"lacks \['model', 'optimizer', 'scaler'\]"),
+        (small_spec(), other_network.getvalue(), "no checkpoint of image_classification"),
+        (small_spec(model={"width": 8}), taught, "layers differ"),
+    ]
+    for spec, checkpoint, reason in cases:
+        with pytest.raises(SpecError, match=reason):
+            NETWORK.train(spec, Recorder(2, start_epoch=1, resume_from=checkpoint))
+        with pytest.raises(SpecError, match=reason):
+            NETWORK.evaluate(spec, checkpoint, threads=1, gpus=0)
+
+
+def test_digits_are_learned_and_tested_on_images_that_no_training_saw() -> None:
+    spec = {"train": {"num_epochs": 4, "optim": {"lr": 0.01}}}
+    recorder = trained(spec, Recorder(stop_epoch=4))
+    result = NETWORK.evaluate(spec, recorder.checkpoints[4], threads=1, gpus=0)
+    assert result["test_acc"] > 0.95
+    assert result["test_images"] >= 450
+    assert math.isfinite(result["test_loss"])
+    assert result == NETWORK.evaluate(spec, recorder.checkpoints[4], threads=1, gpus=0)
+
+
+@pytest.mark.skipif(
+    not FASHION_MNIST_FOLDER.is_dir(), reason=f"no Fashion-MNIST in {FASHION_MNIST_FOLDER}"
+)
+def test_fashion_mnist_trains_too() -> None:
+    spec = {
+        "dataset": {"name": "fashion_mnist", "train_fraction": 0.03, "batch_size": 32},
+        "train": {"num_epochs": 1, "optim": {"lr": 0.01}},
+    }
+    recorder = trained(spec, Recorder(stop_epoch=1))
+    assert recorder.reports[1]["val_acc"] > 0.5
+    result = NETWORK.evaluate(spec, recorder.checkpoints[1], threads=1, gpus=0)
+    assert result["test_images"] == 10_000
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"width": 4, "depth": 2},
+        {"width": 16, "depth": 3},
+        {"width": 8, "depth": 6, "kernel_size": 5},
+        {"backbone": "resnet", "width": 4, "depth": 2},
+        {"backbone": "resnet", "width": 16, "depth": 4},
+    ],
+)
+def test_a_checkpoint_has_the_size_foretold(model: dict[str, Any], kind: str) -> None:
+    for momentum in (0.0, 0.9) if kind == "sgd" else (0.9,):
+        optim = {"type": kind, "momentum": momentum}
+        spec = small_spec(train={"optim": optim}) | {"model": model}
+        real = len(trained(spec, Recorder(stop_epoch=1)).checkpoints[1])
+        assert NETWORK.checkpoint_bytes(spec) == pytest.approx(real, rel=0.05)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("amp", [False, True])
+def test_a_gpu_trains_resumes_and_tests(amp: bool) -> None:
+    spec = {"train": {"num_epochs": 4, "num_gpus": 1, "amp": amp, "optim": {"lr": 0.01}}}
+    first = trained(spec, Recorder(stop_epoch=2, gpus=1))
+    assert bool(loaded(first.checkpoints[2])["scaler"]) is amp
+    rest = Recorder(4, start_epoch=2, resume_from=first.checkpoints[2], gpus=1)
+    trained(spec, rest)
+    result = NETWORK.evaluate(spec, rest.checkpoints[4], threads=1, gpus=1)
+    assert result["test_acc"] > 0.95
