@@ -19,6 +19,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 
+LISTED = 12
+"""Names that a remedy lists where none is near."""
+
+
 class RaytaoError(Exception):
     """Base of all errors that raytao raises on purpose."""
 
@@ -102,4 +106,7 @@ def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     near = get_close_matches(wrong, names, n=1, cutoff=0.6)
     if near:
         return f"did you mean {near[0]!r}?"
-    return f"known: {', '.join(names)}" if names else "nothing is known here"
+    if not names:
+        return "nothing is known here"
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return f"known: {', '.join(names[:LISTED])}{more}"

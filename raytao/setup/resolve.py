@@ -14,10 +14,11 @@ from typing import Any, cast
 import raytao
 from raytao import catalog
 from raytao.brains.base import Brain, BrainSettings, Task
-from raytao.errors import SettingsError, SpecError, Where, did_you_mean
+from raytao.errors import SettingsError, SpecError, did_you_mean
 from raytao.networks.base import Network
 from raytao.runs.events import Opened
-from raytao.setup.settings import Settings, place, validate
+from raytao.setup.places import Keys, Places
+from raytao.setup.settings import Settings, validate
 from raytao.space import RangeOverride, Space, build_space
 from raytao.spec import Document, flatten, read_yaml
 from raytao.tao.card import Card, load_card
@@ -99,15 +100,19 @@ def resolve(name_or_path: str, assignments: Sequence[str] = ()) -> Setup:
     path = catalog.run_file(name_or_path)
     node = read_yaml(path.read_bytes(), file=str(path))
     data = Document.load(path).plain()
-    network = _network(data, node, str(path))
+    place = Places(str(path), node, tuple(assignments))
+    for assignment in assignments:
+        _assign_setting(data, assignment)
+    with place.blame({"": ["network"]}):
+        network = _network(data)
     card = load_card(network)
     base = _base_spec(data, card, path.parent)
     for assignment in assignments:
-        _assign(data, assignment, base)
-    settings: Settings = validate(Settings, data, node=node, file=str(path))
-    spec = base.with_values(flatten(settings.set))
+        _assign_spec_key(data, assignment, base)
+    settings: Settings = validate(Settings, data, place=place)
     results = Path(settings.results_dir or f"results/{path.stem}")
-    return _fit(settings, network, card, spec, results, node, str(path))
+    with place.blame(_suspects(settings)):
+        return _fit(settings, network, card, base, results, place)
 
 
 def reopen(opened: Opened, results: Path) -> Setup:
@@ -115,7 +120,7 @@ def reopen(opened: Opened, results: Path) -> Setup:
     settings = Settings.model_validate(opened.setup["settings"])
     network: Network = catalog.load("raytao.networks", settings.network, kind="network")()
     text = opened.setup["spec"]
-    brain_class, brain_settings = _brain(settings, None, "the run's log")
+    brain_class, brain_settings = _brain(settings, Places("the run's log"))
     return Setup(
         settings=settings,
         network=network,
@@ -148,21 +153,32 @@ def relocated(setup: Setup, assignments: Sequence[str]) -> Setup:
                 f"{key!r} cannot be changed when a run is resumed",
                 remedy=f"what can: {', '.join(MOVABLE)}",
             )
-        _assign(data, assignment, setup.spec)
-    settings: Settings = validate(Settings, data, node=None, file="the command line")
+        _assign_setting(data, assignment)
+    place = Places("the command line", None, tuple(assignments))
+    settings: Settings = validate(Settings, data, place=place)
     return replace(setup, settings=settings)
 
 
-def _network(data: Mapping[str, Any], node: Json, file: str) -> Network:
+def _network(data: Mapping[str, Any]) -> Network:
     name = data.get("network")
     if not isinstance(name, str):
-        raise SettingsError("'network' is missing", where=Where(file), remedy="add network: …")
-    try:
-        found = catalog.load("raytao.networks", name, kind="network", hidden=["toy"])
-    except SettingsError as error:
-        where = place(node, ["network"], file)
-        raise SettingsError(error.message, where=where, remedy=error.remedy) from error
+        raise SettingsError("'network' is missing", remedy="add network: image_classification")
+    found = catalog.load("raytao.networks", name, kind="network", hidden=["toy"])
     return cast(Network, found())
+
+
+def _suspects(settings: Settings) -> dict[str, Keys]:
+    """What an error from below may mention, and the setting that it then comes from."""
+    search = settings.search
+    return {
+        **{name: ["search", "ranges", name] for name in search.ranges},
+        **{name: ["search", "add"] for name in search.add},
+        **{name: ["search", "remove"] for name in search.remove},
+        **{key: ["set", key] for key in flatten(settings.set)},
+        "metric": ["metric"],
+        "R=": ["brain", "R"],
+        "nothing to search": ["search", "remove"],
+    }
 
 
 def _base_spec(data: Mapping[str, Any], card: Card, folder: Path) -> Document:
@@ -185,21 +201,30 @@ def _base_spec(data: Mapping[str, Any], card: Card, folder: Path) -> Document:
     return spec
 
 
-def _assign(data: dict[str, Any], assignment: str, spec: Document) -> None:
-    """Put one ``key=value`` where it belongs: among the settings, or below ``set``."""
+def _parsed(assignment: str) -> tuple[str, Json]:
     key, equals, text = assignment.partition("=")
     if not equals or not key:
         raise SettingsError(f"{assignment!r} is not key=value", remedy="for example slots=4")
-    value = Document.parse(f"value: {text}", file="the command line").plain()["value"]
-    head, *rest = key.split(".")
-    if head in Settings.model_fields:
-        _put(data, [head, *rest], value)
-    elif spec.has(key):
-        data.setdefault("set", {})
-        data["set"] = {**flatten(data["set"]), key: value}
-    else:
+    value = Document.parse(f"value: {text}", file=f"the argument {assignment!r}").plain()["value"]
+    return key, value
+
+
+def _assign_setting(data: dict[str, Any], assignment: str) -> None:
+    """Put ``key=value`` among the settings, if that is where the key belongs."""
+    key, value = _parsed(assignment)
+    if key.split(".")[0] in Settings.model_fields:
+        _put(data, key.split("."), value)
+
+
+def _assign_spec_key(data: dict[str, Any], assignment: str, spec: Document) -> None:
+    """Put ``key=value`` below ``set``, if the key is one of the train spec."""
+    key, value = _parsed(assignment)
+    if key.split(".")[0] in Settings.model_fields:
+        return
+    if not spec.has(key):
         names = [*Settings.model_fields, *spec.keys()]
         raise SettingsError(f"unknown key {key!r}", remedy=did_you_mean(key, names))
+    data["set"] = {**flatten(data.get("set") or {}), key: value}
 
 
 def _put(data: dict[str, Any], keys: Sequence[str], value: Json) -> None:
@@ -220,11 +245,12 @@ def _fit(
     settings: Settings,
     network: Network,
     card: Card,
-    spec: Document,
+    base: Document,
     results: Path,
-    node: Json,
-    file: str,
+    place: Places,
 ) -> Setup:
+    with place.blame(_suspects(settings), always=True):
+        spec = base.with_values(flatten(settings.set))
     metric, natural = card.metric(settings.metric.name)
     plain = spec.plain()
     epochs = spec.get(card.epoch_key)
@@ -240,7 +266,7 @@ def _fit(
         override_disabled=settings.search.override_disabled,
         epochs=epochs,
     )
-    brain_class, brain_settings = _brain(settings, node, file)
+    brain_class, brain_settings = _brain(settings, place)
     setup = Setup(
         settings=settings,
         network=network,
@@ -258,14 +284,11 @@ def _fit(
     return setup
 
 
-def _brain(settings: Settings, node: Json, file: str) -> tuple[type[Brain], BrainSettings]:
+def _brain(settings: Settings, place: Places) -> tuple[type[Brain], BrainSettings]:
     keys = dict(settings.brain)
     name = keys.pop("name", None)
-    if not isinstance(name, str):
-        raise SettingsError("'brain.name' is missing", where=Where(file), remedy="brain: bayesian")
-    try:
+    with place.blame({"brain": ["brain", "name"]}):
+        if not isinstance(name, str):
+            raise SettingsError("'brain.name' is missing", remedy="for example brain: bayesian")
         cls: type[Brain] = catalog.load("raytao.brains", name, kind="brain")
-    except SettingsError as error:
-        where = place(node, ["brain", "name"], file)
-        raise SettingsError(error.message, where=where, remedy=error.remedy) from error
-    return cls, validate(cls.Settings, keys, node=node, file=file, below="brain")
+    return cls, validate(cls.Settings, keys, place=place, below="brain")

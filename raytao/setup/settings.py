@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from raytao.errors import SettingsError, Where, did_you_mean
-from raytao.spec import located
+from raytao.setup.places import Places
 from raytao.types import Direction, Json
 
 
@@ -113,15 +113,14 @@ _NOUNS: Mapping[str, str] = {
 }
 
 
-def validate(model: type[BaseModel], data: Json, *, node: Json, file: str, below: str = "") -> Any:
+def validate(model: type[BaseModel], data: Json, *, place: Places, below: str = "") -> Any:
     """Check ``data`` against a model; the first mistake becomes one readable error.
 
     Args:
         model: the pydantic model.
         data: plain values.
-        node: the YAML node that ``data`` came from, for line numbers; None where there is none.
-        file: its name, for people.
-        below: dotted key of ``data`` in that file.
+        place: tells where the user wrote a key.
+        below: dotted key of ``data`` in the run file.
 
     Raises:
         SettingsError: with file:line, the key, the value, the rule and the nearest known key.
@@ -132,7 +131,7 @@ def validate(model: type[BaseModel], data: Json, *, node: Json, file: str, below
         first = error.errors(include_url=False)[0]
         keys = [*below.split("."), *first["loc"]] if below else list(first["loc"])
         known = _known_keys(model, first["loc"][:-1])
-        raise _readable(first, keys, known, place(node, keys, file)) from error
+        raise _readable(first, keys, known, place(keys)) from error
 
 
 def _readable(
@@ -152,18 +151,6 @@ def _readable(
         case _:
             rule = re.sub(r"^(Input|Value error,) ?", "", str(problem["msg"]))
             return SettingsError(f"{name!r} is {value!r}; it {rule}", where=where)
-
-
-def place(node: Json, keys: Sequence[str | int], file: str) -> Where:
-    """The nearest line that a file has for nested ``keys``."""
-    for length in range(len(keys), 0, -1):
-        try:
-            where = located(node, *keys[:length], file=file)
-        except (KeyError, IndexError, TypeError, AttributeError):
-            continue
-        if where.line is not None:
-            return where
-    return Where(file)
 
 
 def _known_keys(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:

@@ -97,6 +97,11 @@ def build_space(
             )
             continue
         parameters.append(_MAKERS[row.value_type](_Making(row, kept, given, epochs)))
+    if not parameters:
+        raise SpaceError(
+            "there is nothing to search: the table enables no parameter of this spec",
+            remedy="; ".join(notes) or "add a parameter",
+        )
     return Space(parameters, fixed=given), tuple(notes)
 
 

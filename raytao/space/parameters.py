@@ -12,7 +12,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,12 +108,12 @@ class Parameter(ABC):
         )
 
 
-def is_number(value: Json) -> bool:
+def is_number(value: object) -> TypeGuard[int | float]:
     """Whether ``value`` is a finite int or float; a bool is none."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def is_int(value: Json) -> bool:
+def is_int(value: object) -> TypeGuard[int]:
     """Whether ``value`` is an int; a bool is none."""
     return isinstance(value, int) and not isinstance(value, bool)
 

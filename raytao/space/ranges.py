@@ -107,9 +107,11 @@ def _finite(row: Row, default: float | None, *, factor: float) -> tuple[float, f
         raise range_required(row, f"{reason}, and no default other than 0 to judge by")
     around = sorted((six_digits(default / factor), six_digits(default * factor)))
     if low is not None and known_low:
-        return low, max(low, around[1])
+        around[0] = low
     if high is not None and known_high:
-        return min(high, around[0]), high
+        around[1] = high
+    if not around[0] <= default <= around[1]:
+        raise range_required(row, f"the default {default:g} lies beyond the only bound")
     return around[0], around[1]
 
 

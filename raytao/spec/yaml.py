@@ -8,6 +8,7 @@ nesting. Checks are made while the document is composed, before anything is buil
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,8 +28,11 @@ from raytao.spec.text import at, decode, with_caret
 DEEPEST = 50
 """Levels of nesting that are read."""
 
-MOST_VALUES = 100_000
-"""Values that a document may hold once its aliases are expanded."""
+MOST_VALUES = 20_000
+"""Values (keys included) that a document may hold, its aliases expanded."""
+
+_OPENERS = re.compile(rf"(?:[\[{{]\s*){{{DEEPEST + 1}}}")
+"""Brackets upon brackets: refused before the scanner, which takes a second over them."""
 
 _NO_FOLDING = 2**20
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
@@ -49,6 +53,7 @@ class _StrictComposer(Composer):
         super().__init__(loader=loader)
         self.warn_double_anchors = False
         self._level = 0
+        self._composed = 0
         self._extent: dict[int, tuple[int, int]] = {}
 
     def compose_node(self, parent: Any, index: Any) -> Any:
@@ -63,6 +68,9 @@ class _StrictComposer(Composer):
             )
         if self._level >= DEEPEST:
             raise self._too_deep(event.start_mark)
+        self._composed += 1
+        if self._composed > MOST_VALUES:
+            raise self._too_many(event.start_mark)
         self._level += 1
         node = super().compose_node(parent, index)
         self._level -= 1
@@ -92,14 +100,18 @@ class _StrictComposer(Composer):
         size = 1 + sum(size for size, _ in extents)
         height = 1 + max((height for _, height in extents), default=0)
         if size > MOST_VALUES:
-            raise _Refused(
-                f"more than {MOST_VALUES:,} values once aliases are expanded",
-                node.start_mark,
-                "write out what is needed instead of aliases of aliases",
-            )
+            raise self._too_many(node.start_mark)
         if height > DEEPEST:
             raise self._too_deep(node.start_mark)
         self._extent[id(node)] = (size, height)
+
+    @staticmethod
+    def _too_many(mark: Any) -> _Refused:
+        return _Refused(
+            f"more than {MOST_VALUES:,} values once aliases are expanded",
+            mark,
+            "keep data in files of its own; avoid aliases of aliases",
+        )
 
     @staticmethod
     def _too_deep(mark: Any) -> _Refused:
@@ -170,6 +182,10 @@ def read_yaml(text: str | bytes, *, file: str) -> CommentedMap:
             is refused (see the module).
     """
     decoded = decode(text, file=file)
+    if openers := _OPENERS.search(decoded):
+        where = at(file, decoded, openers.start())
+        message = f"nested deeper than {DEEPEST} levels"
+        raise SpecError(with_caret(message, decoded, where), where=where)
     try:
         loaded = _yaml().load(decoded)
     except MarkedYAMLError as error:

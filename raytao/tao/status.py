@@ -73,11 +73,11 @@ def status_line(line: StatusLine) -> str:
 
 def read_status(data: bytes) -> list[StatusLine]:
     """Read what can be read: torn and foreign lines are skipped, as are values not finite."""
-    found = (_parsed(raw) for raw in data.decode("utf-8", errors="replace").splitlines())
+    found = map(_parsed, data.split(b"\n"))
     return [line for line in found if line is not None]
 
 
-def _parsed(raw: str) -> StatusLine | None:
+def _parsed(raw: bytes) -> StatusLine | None:
     try:
         plain = json.loads(raw)
         status = Status(plain["status"])
@@ -141,4 +141,5 @@ def _span(text: Json) -> float | None:
     if match is None:
         return None
     days, hours, minutes, seconds = match.groups(default="0")
-    return int(days) * 86_400 + int(hours) * 3_600 + int(minutes) * 60 + float(seconds)
+    whole = int(days) * 86_400 + int(hours) * 3_600 + int(minutes) * 60
+    return (whole * 1_000_000 + round(float(seconds) * 1_000_000)) / 1_000_000

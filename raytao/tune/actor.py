@@ -47,7 +47,7 @@ class TrialActor(tune.Trainable):
             events += self._supervisor.events(POLL_SECONDS)
         told: dict[str, Any] = {"events": [event_to_json(event) for event in events]}
         if not self._placed:
-            told["placed"] = self._place()
+            told["placed"] = [self._place()]  # in a list: Tune flattens dictionaries
             self._placed = True
         return told
 

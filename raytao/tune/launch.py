@@ -24,7 +24,7 @@ from raytao.trials.messages import Job, Limits
 from raytao.tune.actor import TrialActor
 from raytao.tune.cluster import Cluster, connect, slots
 from raytao.tune.interrupts import Interrupts
-from raytao.tune.lease import JobOf, LeaseBook, LeaseScheduler, LeaseSearcher, Work
+from raytao.tune.lease import JobOf, LeaseBook, LeaseScheduler, LeaseSearcher, NotSaved, Work
 
 
 class Observer(Protocol):
@@ -170,7 +170,7 @@ def _fit(
     tuner.fit()
 
 
-class _StepCallback(tune.Callback):
+class _StepCallback(NotSaved, tune.Callback):
     """Tune's event loop turns about ten times a second; everything periodic hangs on it."""
 
     def __init__(self, step: Callable[[], None]) -> None:

@@ -31,7 +31,14 @@ Work: TypeAlias = Lease | Evaluation
 JobOf: TypeAlias = Callable[[Work], Job]
 
 
-class LeaseBook:
+class NotSaved:
+    """Tune pickles its searcher, scheduler and callbacks into a file; nothing ever reads it."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
+class LeaseBook(NotSaved):
     """Which Tune trial holds which lease; shared by the two adapters of one run."""
 
     def __init__(self, controller: Controller) -> None:
@@ -82,7 +89,7 @@ class LeaseBook:
         return Decision.STOP
 
 
-class LeaseSearcher(Searcher):
+class LeaseSearcher(NotSaved, Searcher):
     """Hands out the controller's leases as Tune configurations ``{"job": …}``."""
 
     def __init__(self, book: LeaseBook, job_of: JobOf) -> None:
@@ -131,7 +138,7 @@ class LeaseSearcher(Searcher):
         del checkpoint_path
 
 
-class LeaseScheduler(FIFOScheduler):
+class LeaseScheduler(NotSaved, FIFOScheduler):
     """Delivers results to the controller and answers CONTINUE or STOP."""
 
     # Ray 2.60 mixes up the arguments of buffered results; one at a time is what we need anyway.
@@ -164,5 +171,6 @@ class LeaseScheduler(FIFOScheduler):
         return None
 
     def _note_place(self, work: Work, result: Mapping[str, Any]) -> None:
-        if isinstance(work, Lease) and "placed" in result:
-            self._book.controller.place(Placed(work.trial, work.attempt, **result["placed"]))
+        if isinstance(work, Lease):
+            for place in result.get("placed", ()):
+                self._book.controller.place(Placed(work.trial, work.attempt, **place))

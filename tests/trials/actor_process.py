@@ -13,4 +13,5 @@ if __name__ == "__main__":
     supervisor.start(Job.from_json(json.loads(sys.argv[1])))
     while True:
         for event in supervisor.events(timeout=60.0):
-            print(event, flush=True)
+            sys.stdout.write(f"{event}\n")
+            sys.stdout.flush()

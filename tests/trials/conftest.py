@@ -15,7 +15,7 @@ from raytao.trials.supervisor import Supervisor
 
 sys.path.insert(0, str(Path(__file__).parent))  # the trial's process imports fake_networks, too
 
-from trials_testing import MARK, MakeJob, marked_processes, until_terminal  # noqa: E402
+from trials_testing import MARK, MakeJob, marked_processes, until_terminal
 
 
 @pytest.fixture

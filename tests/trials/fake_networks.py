@@ -24,7 +24,7 @@ def _swallow(ctx: TrainContext) -> None:
     while True:
         try:
             ctx.report(1, {"val_acc": float("nan")})
-        except Exception:
+        except Exception:  # noqa: BLE001 - as a careless trainer does
             continue
 
 
@@ -69,15 +69,16 @@ def _hang_native(ctx: TrainContext) -> None:
 
 def _family(ctx: TrainContext) -> None:
     """A child, a child in a session of its own, and one that also lost its parent."""
-    sleep = [sys.executable, "-c", "import time; print('here', flush=True); time.sleep(3600)"]
+    sleep = [sys.executable, "-c", "import time; time.sleep(3600)"]
     orphan = f"import subprocess; subprocess.Popen({sleep!r}, start_new_session=True)"
-    for command, session in ((sleep, False), (sleep, True), ([sys.executable, "-c", orphan], True)):
-        subprocess.Popen(command, start_new_session=session)  # noqa: S603
+    subprocess.Popen(sleep)
+    subprocess.Popen(sleep, start_new_session=True)
+    subprocess.Popen([sys.executable, "-c", orphan], start_new_session=True)
     ctx.log("the family is complete")
 
 
 def _print(ctx: TrainContext) -> None:
-    print("by print")
+    print("by print")  # noqa: T201 - that is the point
     subprocess.run(["sh", "-c", "echo by a program; echo by its stderr >&2"], check=True)
     ctx.log("by log")
 
@@ -87,7 +88,11 @@ def _return(ctx: TrainContext) -> None:
 
 
 DEEDS: Mapping[str, Callable[[TrainContext], None]] = {
-    name.removeprefix("_"): deed for name, deed in list(globals().items()) if name[:1] == "_" and callable(deed)
+    deed.__name__.removeprefix("_"): deed
+    for deed in (
+        *(_raise, _swallow, _gpu_full, _memory, _exit, _exit_hard, _vanish, _kill, _segfault),
+        *(_hang, _hang_native, _family, _print, _return),
+    )
 }
 
 

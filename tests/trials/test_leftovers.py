@@ -31,7 +31,6 @@ def actor(job: Job) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-
 @pytest.mark.parametrize("deed", ["family", "hang_native"])
 def test_nothing_outlives_a_killed_actor(
     make_job: MakeJob, marked: Callable[[], list[int]], deed: str
@@ -106,4 +105,3 @@ def test_what_is_trained_already_is_told_and_not_trained_again(
 
 def _parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-

@@ -285,9 +285,7 @@ def test_a_nursery_that_died_between_jobs_is_replaced(
     assert finish(make_job(attempt=2, stop_epoch=5))[-1] == Ended(5)
 
 
-def test_the_end_is_told_once(
-    supervisor: Supervisor, finish: Finish, make_job: MakeJob
-) -> None:
+def test_the_end_is_told_once(supervisor: Supervisor, finish: Finish, make_job: MakeJob) -> None:
     finish(make_job())
     assert supervisor.events(0.2) == []
 

@@ -22,6 +22,7 @@ class ImageClassification(Network):
     name: ClassVar[str] = "image_classification"
     preload: ClassVar[tuple[str, ...]] = (
         "torch",
+        "torch._dynamo",  # the first optimizer of a process imports it: two seconds a trial
         "sklearn.datasets",
         "raytao.networks.image_classification.training",
     )

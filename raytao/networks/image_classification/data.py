@@ -177,6 +177,7 @@ def _idx(path: Path, magic: int, count: int) -> Pixels:
         raise _bad_file(path, f"cannot be unpacked ({error})") from error
     if len(content) != _HEADER[magic] + size:
         raise _bad_file(path, f"holds {len(content)} bytes, not {_HEADER[magic] + size}")
+    # A bytearray, because torch warns of arrays that cannot be written to.
     return np.frombuffer(bytearray(content), np.uint8, offset=_HEADER[magic])
 
 

@@ -1,0 +1,63 @@
+"""Where the user wrote a setting: a line of the run file, or an argument of the command."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from raytao.errors import UserError, Where
+from raytao.spec import located
+from raytao.types import Json
+
+Keys = Sequence[str | int]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Finds the place of a setting, for error messages.
+
+    Args:
+        file: the run file's name, for people.
+        node: its YAML node; None where there is no file.
+        assignments: ``key=value`` arguments that override it.
+    """
+
+    file: str
+    node: Json = None
+    assignments: tuple[str, ...] = ()
+
+    def __call__(self, keys: Keys) -> Where:
+        """The place of a nested key; of the nearest enclosing one that was written."""
+        dotted = ".".join(str(key) for key in keys).removeprefix("set.")
+        for assignment in self.assignments:
+            written = assignment.partition("=")[0]
+            if written and (dotted == written or dotted.startswith(f"{written}.")):
+                return Where(f"the argument {assignment!r}")
+        for length in range(len(keys), 0, -1):
+            try:
+                where = located(self.node, *keys[:length], file=self.file)
+            except (KeyError, IndexError, TypeError, AttributeError):
+                continue
+            if where.line is not None:
+                return where
+        return Where(self.file)
+
+    @contextmanager
+    def blame(self, suspects: Mapping[str, Keys], *, always: bool = False) -> Iterator[None]:
+        """Give errors from below a place: that of the first suspect whose name they mention.
+
+        Args:
+            suspects: what a message may mention -> the setting to point at.
+            always: also where the error has a place, for it is not where the mistake was made.
+        """
+        try:
+            yield
+        except UserError as error:
+            if error.where is not None and not always:
+                raise
+            for name, keys in suspects.items():
+                if name in error.message:
+                    where = self(keys)
+                    raise type(error)(error.message, where=where, remedy=error.remedy) from error
+            raise

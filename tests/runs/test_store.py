@@ -1,0 +1,193 @@
+"""Stores: one contract for both, and what only files on a disk can break."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from raytao.runs.store import LocalStore, MemoryStore, Store, StoreError
+from raytao.testing.store_contract import StoreContract
+
+PROCESSES = 4
+
+CREATE = """
+import sys, time
+from pathlib import Path
+from raytao.runs.store import LocalStore
+store, who, start = LocalStore(Path(sys.argv[1])), sys.argv[2], Path(sys.argv[3])
+print("ready", flush=True)
+while not start.exists():
+    time.sleep(0.001)
+print(sum(store.create_exclusive(f"lock_{n}", who.encode() * 500) << n for n in range(20)))
+"""
+
+
+def everything(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+class TestLocalStoreIsAStore(StoreContract):
+    def make_store(self, folder: Path) -> Store:
+        return LocalStore(folder)
+
+
+class TestMemoryStoreIsAStore(StoreContract):
+    def make_store(self, folder: Path) -> Store:
+        if folder not in self._made:
+            self._made[folder] = MemoryStore()
+        return self._made[folder]
+
+    _made: dict[Path, Store] = {}
+
+
+class TestLocalStoreWithoutAnExchangeIsAStore(StoreContract):
+    """Where kernel or file system cannot swap two folders, they are renamed one by one."""
+
+    def make_store(self, folder: Path) -> Store:
+        return LocalStore(folder)
+
+    @pytest.fixture(autouse=True)
+    def _no_exchange(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("raytao.runs.store._exchange", lambda first, second: False)
+
+
+def test_one_of_many_processes_creates_exclusively(tmp_path: Path) -> None:
+    root, start = tmp_path / "store", tmp_path / "start"
+    crowd = [
+        subprocess.Popen(
+            [sys.executable, "-c", CREATE, str(root), str(who), str(start)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for who in range(PROCESSES)
+    ]
+    for process in crowd:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    start.touch()
+    won = [int(process.communicate(timeout=8)[0]) for process in crowd]
+    for n in range(20):
+        winners = [who for who, bits in enumerate(won) if bits >> n & 1]
+        assert len(winners) == 1
+        assert LocalStore(root).read(f"lock_{n}") == b"%d" % winners[0] * 500
+    assert everything(root) == sorted(f"lock_{n}" for n in range(20))
+
+
+def test_nothing_but_the_file_is_left_behind(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    store.replace("d/x", b"1")
+    store.replace("d/x", b"2")
+    store.create_exclusive("d/y", b"1")
+    store.create_exclusive("d/y", b"2")
+    store.append_batch("d/z", b"1")
+    assert everything(tmp_path) == ["d", "d/x", "d/y", "d/z"]
+
+
+def test_what_a_killed_writer_left_is_not_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(*paths: object, **more: object) -> None:
+        raise Killed
+
+    store = LocalStore(tmp_path)
+    store.replace("d/x", b"old")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", kill)
+        with pytest.raises(Killed):
+            store.replace("d/x", b"new")
+    assert len(everything(tmp_path)) > 2
+    assert store.list() == store.list("d") == ["d/x"]
+    assert store.read("d/x") == b"old"
+
+
+def test_a_full_disk_leaves_the_old_file_and_no_litter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    store = LocalStore(tmp_path)
+    store.replace("d/x", b"old")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(StoreError, match=r"cannot write .*d/x: No space left on device"):
+            store.replace("d/x", b"new")
+        with pytest.raises(StoreError, match=r"cannot create .*d/y: No space left"):
+            store.create_exclusive("d/y", b"new")
+        with pytest.raises(StoreError, match=r"cannot append to .*d/z: No space left"):
+            store.append_batch("d/z", b"new")
+    assert store.read("d/x") == b"old"
+    assert store.read("d/y") is None
+    assert set(everything(tmp_path)) <= {"d", "d/x", "d/z"}
+
+
+def test_what_must_survive_a_power_cut_is_synced_before_the_call_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, synced = LocalStore(tmp_path), list[str]()
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    store.append_batch("events.jsonl", b"1", durable=False)
+    assert synced == []
+    store.append_batch("events.jsonl", b"2")
+    assert synced == [str(tmp_path / "events.jsonl")]
+    synced.clear()
+    store.replace("x", b"1")
+    assert Path(synced[0]).parent == tmp_path
+    assert synced[1:] == [str(tmp_path)]
+
+
+def test_a_kill_while_the_old_folder_goes_leaves_the_new_one_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill(*paths: object, **more: object) -> None:
+        raise KeyboardInterrupt
+
+    store = LocalStore(tmp_path)
+    store.replace("best/old", b"1")
+    store.replace(".staged/new", b"2")
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.rmtree", kill)
+        with pytest.raises(KeyboardInterrupt):
+            store.replace_folder(".staged", "best")
+    assert store.list("best") == ["best/new"]
+
+
+def test_a_folder_where_a_file_should_be_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    store.replace("d/x", b"1")
+    with pytest.raises(StoreError, match="cannot write"):
+        store.replace("d", b"1")
+    with pytest.raises(StoreError, match="cannot read"):
+        store.read("d")
+    assert everything(tmp_path) == ["d", "d/x"]
+
+
+def test_a_deleted_link_leaves_what_it_points_to(tmp_path: Path) -> None:
+    elsewhere, store = tmp_path / "elsewhere", LocalStore(tmp_path / "store")
+    LocalStore(elsewhere).replace("data", b"precious")
+    store.replace("x", b"1")
+    (store.root / "link").symlink_to(elsewhere, target_is_directory=True)
+    store.delete("link")
+    assert everything(elsewhere) == ["data"]
+    assert store.list() == ["x"]
+
+
+def test_a_store_writes_nothing_before_it_is_asked_to(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "new")
+    store.list()
+    store.read("x")
+    store.delete("x")
+    assert not store.root.exists()
