@@ -67,7 +67,7 @@ class Trainer(Network):
     """The trainer of this benchmark as a network."""
 
     name = "benchmark"
-    preload = ("torch",)
+    preload = ("torch", "supervision")
 
     def check(self, spec: Mapping[str, Json]) -> None:
         """Nothing to refuse."""
@@ -132,10 +132,10 @@ def starter(way: str, folder: str) -> Iterator[Callable[[Mapping[str, Json]], No
             context.Process(target=int).start()
 
             def start(spec: Mapping[str, Json]) -> None:
-                target, args = (
-                    (misbehave, (spec,)) if "hang" in spec else (first_line, (spec["path"],))
-                )
-                context.Process(target=target, args=args).start()
+                if "hang" in spec:
+                    context.Process(target=misbehave, args=(spec,)).start()
+                else:
+                    context.Process(target=first_line, args=(spec["path"],)).start()
 
             yield start
         case _:
@@ -189,7 +189,12 @@ def start_up(way: str, jobs: int) -> None:
 
 def actor(way: str, folder: str) -> None:
     """In a fresh process: an actor that starts one hanging trainer and waits to be killed."""
-    spec = {"path": f"{folder}/line", "program": True, "native": False, "hang": 300}
+    spec: dict[str, Json] = {
+        "path": f"{folder}/line",
+        "program": True,
+        "native": False,
+        "hang": 300,
+    }
     with starter(way, folder) as start:
         start(spec)
         time.sleep(300)
@@ -197,7 +202,7 @@ def actor(way: str, folder: str) -> None:
 
 def watchdog(way: str, folder: str) -> None:
     """In a fresh process: a trainer hangs in native code; end it after 1 s. Prints seconds."""
-    spec = {"path": f"{folder}/line", "program": True, "native": True, "hang": 4}
+    spec: dict[str, Json] = {"path": f"{folder}/line", "program": True, "native": True, "hang": 4}
     began = time.monotonic()
     if way == "nursery":
         with Supervisor(preload=Trainer.preload, threads=1) as supervisor:

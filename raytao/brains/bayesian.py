@@ -109,7 +109,8 @@ class Bayesian(FullLength):
         points = history.points[history.done]
         model = fit(points, scaled.values, self._categorical)
         believed = model.believe(history.points[history.pending])
-        best = float(scaled.values.max())
+        # A pending trial that is believed to win is the one to beat: no two go after one peak.
+        best = float(believed.y.max())
 
         def value(candidates: Array) -> Array:
             return log_expected_improvement(*believed.predict(candidates), best)
@@ -120,7 +121,7 @@ class Bayesian(FullLength):
             return None
         gain = float(np.exp(value(found[None])[0])) * scaled.scale
         why = (
-            f"expected improvement {gain:.2g} over {float(history.scores.max()):.3g} "
+            f"expected improvement {gain:.2g} over {scaled.center + scaled.scale * best:.3g} "
             f"({history.done.sum()} results, {history.pending.sum()} pending)"
         )
         return found, why

@@ -180,10 +180,10 @@ class Float(Parameter):
         if not is_number(value) or low == high:
             return np.array([ANYWHERE])
         x = min(max(float(value), low), high)
-        if self.log:
-            share = (math.log(x) - math.log(low)) / (math.log(high) - math.log(low))
-        else:
-            share = (x - low) / (high - low)
+        start, stop = (math.log(low), math.log(high)) if self.log else (low, high)
+        if start == stop:  # neighbouring floats with the same logarithm
+            return np.array([ANYWHERE])
+        share = ((math.log(x) if self.log else x) - start) / (stop - start)
         return np.array([min(max(share, 0.0), 1.0)])
 
     def contains(self, value: Json, limits: Limits = FREE) -> bool:

@@ -3,8 +3,8 @@
 TAO replaces an infinite bound by the default value, so that nothing above a default learning rate
 is ever tried. Here the default (the user's own value if there is one) lies inside the range:
 
-- no bound: default / 10 … default * 10, mirrored if negative; integers default / 2 … default * 2
-  (TAO facts: value sampling in 7.3);
+- no bound: default / 10 … default * 10 on a log scale, mirrored and linear if negative; integers
+  default / 2 … default * 2 (TAO facts: value sampling in 7.3);
 - a float from 0 up to 100 times its default or more (infinity included), with a positive default:
   from default / 100, on a log scale. Such a range is a guess at a magnitude, and on a linear scale
   nearly all draws would be far above the default;
@@ -52,15 +52,15 @@ def float_range(row: Row, value: Json, math_cond: MathCond | None) -> Range:
     """
     default = default_of(row, value)
     low, high = _finite(row, default, factor=10.0)
-    strict = math_cond is not None and math_cond.op in ("<", "<=", ">", ">=")
-    by_magnitude = low == 0 and default is not None and default > 0
     unbounded = row.valid_max is None or math.isinf(row.valid_max)
-    if by_magnitude and default and (unbounded or high / default >= _DECADES):
-        low = six_digits(default / _DECADES)
-    if math_cond is not None and strict:
+    if low == 0 and default is not None and default > 0:
+        low = six_digits(default / _DECADES) if unbounded or high / default >= _DECADES else low
+    # Whether it goes by magnitude is told before "> 0" opens the range at 0.
+    log = low > 0 and (high / low > _DECADES or (row.valid_min is None and unbounded))
+    if math_cond is not None:
         low, high = _bounded(low, high, math_cond)
     _refuse_empty(row, low, high)
-    return Range(low, high, log=low > 0 and high / low > _DECADES)
+    return Range(low, high, log)
 
 
 def int_range(row: Row, value: Json, math_cond: MathCond | None) -> Range:

@@ -39,6 +39,8 @@ class _Twice:
 def read_json(text: str, *, file: str) -> tuple[dict[str, Json], Mapping[tuple[Any, ...], int]]:
     """Read a JSON object, and the offset of every key by the way down to it.
 
+    Objects within one list share their ways: a list is one value of a spec.
+
     Args:
         text: what ``raytao.spec.text.decode`` gave.
         file: the file's name, for errors.
@@ -99,7 +101,7 @@ def _scan(text: str, file: str) -> tuple[dict[tuple[Any, ...], int], _Twice | No
             case "}" | "]" if stack:
                 stack.pop()
             case "," if stack:
-                _next_item(stack[-1])
+                stack[-1].expects_key = stack[-1].is_object
             case quoted if quoted[0] == '"' and stack and stack[-1].expects_key:
                 key = _enter(stack[-1], quoted)
                 first = stack[-1].seen.setdefault(key, offset)
@@ -107,13 +109,6 @@ def _scan(text: str, file: str) -> tuple[dict[tuple[Any, ...], int], _Twice | No
                     twice = twice or _Twice(key, first, offset)
                 offsets[(*stack[-1].path, key)] = offset
     return offsets, twice
-
-
-def _next_item(inside: _Open) -> None:
-    if inside.is_object:
-        inside.expects_key = True
-    else:
-        inside.key += 1
 
 
 def _enter(inside: _Open, quoted: str) -> str:

@@ -157,7 +157,13 @@ def _represent_float(representer: RoundTripRepresenter, value: float) -> Any:
     return node
 
 
+def _represent_none(representer: RoundTripRepresenter, value: None) -> Any:
+    del value
+    return representer.represent_scalar("tag:yaml.org,2002:null", "null")
+
+
 _Representer.add_representer(float, _represent_float)
+_Representer.add_representer(type(None), _represent_none)
 
 
 def _yaml() -> YAML:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias, assert_never
+from typing import Any, Final, TypeAlias
 
 from ray.tune.search import sample
 
@@ -135,7 +135,7 @@ def score_of(result: Mapping[str, Any], metric: str, direction: Direction) -> fl
 def _entries(given: Mapping[str, Any], path: Path) -> Iterator[tuple[Path, Any]]:
     for key, value in given.items():
         inner = (*path, key)
-        if isinstance(value, Mapping) and "grid_search" not in value:
+        if isinstance(value, Mapping) and not _is_grid(value):
             yield from _entries(value, inner)
         else:
             yield inner, value
@@ -143,16 +143,29 @@ def _entries(given: Mapping[str, Any], path: Path) -> Iterator[tuple[Path, Any]]
 
 def _refuse_hidden(name: str, value: Any) -> None:
     """Raise SpaceError if a value that looks constant would be searched by Tune."""
-    if isinstance(value, Mapping):
+    if _is_grid(value):
         raise SpaceError(f"{name}: a grid has no model", remedy="use tune.choice")
-    if isinstance(value, list | tuple):
-        for i, inner in enumerate(value):
-            if isinstance(inner, sample.Domain | Parameter):
-                raise SpaceError(
-                    f"{name}/{i}: a domain inside a list cannot be searched",
-                    remedy="give it a key of its own",
-                )
-            _refuse_hidden(f"{name}/{i}", inner) if not isinstance(inner, Mapping) else None
+    if _hides_domain(value):
+        raise SpaceError(
+            f"{name}: a domain inside a list cannot be searched",
+            remedy="give it a key of its own",
+        )
+
+
+def _is_grid(value: Any) -> bool:
+    return isinstance(value, Mapping) and set(value) == {"grid_search"}
+
+
+def _hides_domain(value: Any) -> bool:
+    match value:
+        case sample.Domain() | Parameter():
+            return True
+        case list() | tuple():
+            return any(map(_hides_domain, value))
+        case Mapping():
+            return _is_grid(value) or any(map(_hides_domain, value.values()))
+        case _:
+            return False
 
 
 def _slot(path: Path, name: str, domain: sample.Domain) -> Slot:
@@ -163,12 +176,8 @@ def _slot(path: Path, name: str, domain: sample.Domain) -> Slot:
     if not (log or isinstance(sampler, sample.Uniform)):
         raise _unsupported(name, domain, str(sampler))
     match domain:
-        case sample.Float() if step is None:
-            return Slot(path, Float(name, float(domain.lower), float(domain.upper), log=log))
         case sample.Float():
-            # Bounds are multiples of the step but for rounding: Tune checks it.
-            low, high = round(domain.lower / step), round(domain.upper / step)
-            return Slot(path, Int(name, low, high, log=log), step=step)
+            return _float(path, name, domain, log, step)
         case sample.Integer():
             # Tune's quantised integers include their upper end, except for a step of 1.
             last = domain.upper - 1 if step in (None, 1) else domain.upper
@@ -179,6 +188,14 @@ def _slot(path: Path, name: str, domain: sample.Domain) -> Slot:
             return _choice(path, name, tuple(domain.categories))
         case _:
             raise _unsupported(name, domain, str(sampler))
+
+
+def _float(path: Path, name: str, domain: sample.Float, log: bool, step: float | None) -> Slot:
+    if step is None:
+        return Slot(path, Float(name, float(domain.lower), float(domain.upper), log=log))
+    # The bounds are multiples of the step but for rounding: Tune has checked it.
+    low, high = round(domain.lower / step), round(domain.upper / step)
+    return Slot(path, Int(name, low, high, log=log), step=step)
 
 
 def _choice(path: Path, name: str, options: tuple[Any, ...]) -> Slot:

@@ -24,9 +24,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Final, assert_never
+from typing import Any, Final, assert_never
 
-from ray.tune.result import DEFAULT_METRIC, TRAINING_ITERATION
+from ray.tune.result import DEFAULT_METRIC
 from ray.tune.search import Searcher
 
 from raytao.brains.base import Task
@@ -39,6 +39,9 @@ from raytao.types import EPOCHS, SCORE, Done, Failed, Json, Observation, Scored,
 
 UNBOUNDED: Final = 2**31
 """More trials than anyone runs: ``num_samples`` bounds the run."""
+
+FULL: Final = 1
+"""Epochs of a full training, to the brain: it hears of a trial once, when it is over."""
 
 
 class BayesianSearch(Searcher):
@@ -62,7 +65,7 @@ class BayesianSearch(Searcher):
         SettingsError: if metric or mode is missing or unknown.
     """
 
-    CKPT_FILE_TMPL: ClassVar[str] = "bayesian-search-{}.json"
+    CKPT_FILE_TMPL = "bayesian-search-{}.json"
 
     def __init__(
         self,
@@ -90,6 +93,12 @@ class BayesianSearch(Searcher):
         self._numbers: dict[str, int] = {}
         self._best: dict[str, float] = {}
         self._paused: set[str] = set()
+
+    @property
+    def scores(self) -> list[float]:
+        """The values in the model, larger is better, by trial."""
+        scores: list[float] = self._brain().describe()["ys"]
+        return scores
 
     def set_search_properties(
         self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any
@@ -158,8 +167,7 @@ class BayesianSearch(Searcher):
             outcome = Failed("no finite metric was reported")
         else:
             outcome = Scored({SCORE: best})
-        reached = int((result or {}).get(TRAINING_ITERATION, 1))
-        self._brain().observe(Observation(number, {EPOCHS: reached}, outcome))
+        self._brain().observe(Observation(number, {EPOCHS: FULL}, outcome))
 
     def on_pause(self, trial_id: str) -> None:
         """A scheduler parked the trial: it takes no slot (the hook that Tune has for BOHB)."""
@@ -217,8 +225,7 @@ class BayesianSearch(Searcher):
         if self._made is None:
             self._objective()
             space = self._searched().space
-            # One observation a trial, its last: so one "epoch" is a full training to the brain.
-            self._made = Bayesian(Task(space, epochs=1, seed=self._seed), self._settings)
+            self._made = Bayesian(Task(space, epochs=FULL, seed=self._seed), self._settings)
             if self._saved is not None:
                 self._load(self._made, space)
         return self._made

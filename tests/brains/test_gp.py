@@ -121,9 +121,9 @@ def test_the_density_is_the_direct_formula() -> None:
     scales, noise = np.array([0.3, 0.8, 1.5]), 0.05
     dense = direct_kernel(x, x, scales) + noise * np.eye(6)
     expected = 0.5 * y @ np.linalg.inv(dense) @ y + 0.5 * math.log(np.linalg.det(dense))
-    center = math.sqrt(2) + math.log(3) / 2
-    expected += sum((math.log(s) - center) ** 2 / 3 / 2 for s in scales)
-    expected += (math.log(noise) + 4) ** 2 / 2
+    away = np.log(scales) - (math.log(3) / 2 - 0.5)
+    expected += 0.5 * away @ np.linalg.inv(np.ones((3, 3)) + 0.25 * np.eye(3)) @ away
+    expected += ((math.log(noise) + 6) / 1.5) ** 2 / 2
     value, _ = negative_log_posterior(
         np.log([*scales, noise]), differences(x, x, MIXED), y
     )

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -37,11 +38,9 @@ class TestLocalStoreIsAStore(StoreContract):
 
 class TestMemoryStoreIsAStore(StoreContract):
     def make_store(self, folder: Path) -> Store:
-        if folder not in self._made:
-            self._made[folder] = MemoryStore()
-        return self._made[folder]
+        return self._made.setdefault(folder, MemoryStore())
 
-    _made: dict[Path, Store] = {}
+    _made: ClassVar[dict[Path, Store]] = {}
 
 
 class TestLocalStoreWithoutAnExchangeIsAStore(StoreContract):
@@ -135,7 +134,7 @@ def test_what_must_survive_a_power_cut_is_synced_before_the_call_returns(
     real = os.fsync
 
     def fsync(descriptor: int) -> None:
-        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", fsync)

@@ -73,7 +73,8 @@ INF = float("inf")
         # an infinite maximum: values above the default can be reached
         (row("lr", valid_min=0.0, valid_max=INF), Float("lr", 2e-6, 2e-3, log=True)),
         (row("lr", valid_min=3e-11, valid_max=INF), Float("lr", 3e-11, 2e-3, log=True)),
-        (row("lr"), Float("lr", 2e-5, 2e-3)),
+        (row("lr"), Float("lr", 2e-5, 2e-3, log=True)),
+        (row("lr", valid_max=1e-3), Float("lr", 2e-5, 1e-3)),
         (row("lr", valid_min=2e-6, valid_max=1e-3), Float("lr", 2e-6, 1e-3, log=True)),
         (row("lr", valid_min=3e-5, valid_max=9e-5), Float("lr", 3e-5, 9e-5)),
         # open at 0 on a linear scale
@@ -225,7 +226,7 @@ def test_an_eligible_row_is_searched_on_request() -> None:
 
 def test_a_refused_row_needs_the_override_and_the_error_lists_the_others() -> None:
     rows = (row("lr"), row("wd", enabled="FALSE"), row("momentum", enabled=""))
-    with pytest.raises(SpaceError, match="wd: not eligible(.|\n)*may be added: momentum;"):
+    with pytest.raises(SpaceError, match=r"wd: not eligible(.|\n)*may be added: momentum;"):
         build(*rows, add=["wd"])
     assert build(*rows, add=["wd"], override_disabled=True)[0].names == ("lr", "wd")
     assert build(*rows, override_disabled=True)[0].names == ("lr",)

@@ -218,7 +218,7 @@ def test_contains_refuses_what_is_no_value_of_the_range(value: object) -> None:
 )
 def test_a_parameter_that_cannot_be_drawn_is_refused_by_name(make: object) -> None:
     assert callable(make)
-    with pytest.raises(SpaceError, match="^x: "):
+    with pytest.raises(SpaceError, match=r"^x: "):
         make()
 
 

@@ -78,7 +78,7 @@ def point(draw: st.DrawFn, space: Space) -> np.ndarray[Any, np.dtype[np.float64]
     return np.array(draw(st.lists(coordinate, min_size=space.dim, max_size=space.dim)))
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(data=st.data(), space=spaces())
 def test_every_point_decodes_into_the_space_and_back(data: st.DataObject, space: Space) -> None:
     params = space.decode(point(data.draw, space))  # type: ignore[arg-type]
@@ -101,17 +101,22 @@ def test_relations_hold_wherever_the_range_allows(data: st.DataObject, space: Sp
                 continue
             assert isinstance(mine, int | float)
             assert isinstance(theirs, int | float)
-            free = {"<": mine < theirs, "<=": mine <= theirs, ">": mine > theirs}
-            holds = free.get(condition.op, mine >= theirs)
-            assert holds or _is_nearest(parameter, mine, condition)
+            assert _holds(mine, condition.op, theirs) or not any(
+                _holds(end, condition.op, theirs) for end in _ends(parameter)
+            )
 
 
-def _is_nearest(parameter: Parameter, value: float, condition: Condition) -> bool:
-    """Whether the relation left nothing, so that the value is the end of the own range."""
-    lowest = parameter.decode(np.array([0.0]))
-    highest = parameter.decode(np.array([1.0]))
-    ends = {getattr(parameter, "low", lowest), getattr(parameter, "high", highest)}
-    return value in {*ends, lowest, highest}
+def _holds(a: float, op: str, b: float) -> bool:
+    return {"<": a < b, "<=": a <= b, ">": a > b, ">=": a >= b}[op]
+
+
+def _ends(parameter: Parameter) -> tuple[float, float]:
+    if isinstance(parameter, Float):
+        return parameter.low, parameter.high
+    low, high = parameter.decode(np.array([0.0])), parameter.decode(np.array([1.0]))
+    assert isinstance(low, int)
+    assert isinstance(high, int)
+    return low, high
 
 
 @settings(max_examples=100)
@@ -131,9 +136,7 @@ def test_a_child_stays_below_its_sampled_parent() -> None:
         ]
     )
     assert space.names == ("max_lr", "min_lr")
-    assert (
-        space.decode([0.6, 1.0]) == {"max_lr": 0.01, "min_lr": 0.00999999 // 1e-9 * 1e-9} or True
-    )
+    assert space.decode([0.6, 1.0]) == {"max_lr": 0.01, "min_lr": 0.0099999}
     for u in (0.0, 0.3, 1.0):
         drawn = space.decode([u, 1.0])
         assert isinstance(drawn["min_lr"], float)
@@ -202,13 +205,13 @@ def test_sampling_needs_only_the_generator() -> None:
 
 @pytest.mark.parametrize("u", [[0.5, 0.5], [1.1], [float("nan")], [-0.1]])
 def test_a_point_outside_the_cube_is_refused(u: list[float]) -> None:
-    with pytest.raises(ValueError, match="shape|outside"):
+    with pytest.raises(ValueError, match=r"shape|outside"):
         Space([Float("x", 0, 1)]).decode(u)
 
 
 def small_values(space: Space) -> set[str]:
-    grid = [i / 40 + 1 / 80 for i in range(40)]
-    points = itertools.product(grid, repeat=space.dim)
+    cells = 40 if space.dim < 3 else 6
+    points = itertools.product([(i + 0.5) / cells for i in range(cells)], repeat=space.dim)
     return {json.dumps(space.decode(p), sort_keys=True) for p in points}
 
 
@@ -220,6 +223,13 @@ def small_values(space: Space) -> set[str]:
         Space([OrderedInt("a", (2, 4, 8)), Int("b", 1, 9, conditions=(Condition(">=", "a"),))]),
         Space([Bool("a"), Int("b", 1, 3, conditions=(Condition("==", "a", True),))]),
         Space([IntRun("a", 0, 3)]),
+        Space(
+            [
+                Int("a", 1, 3),
+                Int("b", 1, 3, conditions=(Condition("<=", "a"),)),
+                Int("c", 1, 3, conditions=(Condition(">=", "a"),)),
+            ]
+        ),
         Space(
             [
                 Int("a", 1, 3),

@@ -61,6 +61,22 @@ def test_nothing_outlives_an_actor_and_its_nursery_killed_together(
         assert wait_until(lambda: marked() == []), "left behind"
 
 
+def test_no_trainer_outlives_all_its_keepers_killed_together(
+    make_job: MakeJob, marked: Callable[[], list[int]]
+) -> None:
+    job = make_job({"do": "hang_native", "at": 2}, stop_epoch=1000)
+    with actor(job) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert wait_until(lambda: len(marked()) == 4)
+        (nursery,) = [pid for pid in marked() if _parent(pid) == process.pid]
+        (guard,) = [pid for pid in marked() if _parent(pid) == nursery]
+        for pid in (nursery, guard, process.pid):
+            os.kill(pid, 9)
+        process.wait()
+        assert wait_until(lambda: marked() == []), "left behind"
+
+
 def test_a_killed_segment_goes_on_from_its_checkpoint(
     make_job: MakeJob,
     supervisor: Supervisor,

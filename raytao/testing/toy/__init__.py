@@ -49,6 +49,7 @@ class Toy(Network):
             trained = json.loads(ctx.resume_from)["epoch"]
             assert trained == ctx.start_epoch, "resumed from a checkpoint of another epoch"
         for epoch in range(ctx.start_epoch + 1, ctx.stop_epoch + 1):
+            ctx.log(f"training epoch {epoch}")
             time.sleep(flat["train.sleep"])
             if epoch == flat["train.breaks_at"]:
                 raise RuntimeError(f"told to break in epoch {epoch}")

@@ -1,0 +1,120 @@
+"""The driver is killed in the middle of a run, with real signals; ``raytao resume`` goes on."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import driver
+import pytest
+
+from raytao.runs.events import Reported, Started
+from raytao.runs.state import RunState
+from raytao.setup.resolve import resolve
+from raytao.tao import layout
+from raytao.testing.simulator import simulate
+from raytao.testing.toy import curve
+from raytao.trials.provenance import read_provenance
+from raytao.runs.store import LocalStore
+
+pytestmark = [pytest.mark.ray, pytest.mark.integration]
+
+HYPERBAND = """
+network: toy
+brain: {name: hyperband, R: 9, nu: 3, epoch_multiplier: 1}
+set: {train.sleep: 0.3}
+seed: 3
+results_dir: results
+"""
+BAYESIAN = """
+network: toy
+brain: {name: bayesian, max_recommendations: 6}
+set: {train.sleep: 0.3, train.num_epochs: 4}
+slots: 1
+seed: 3
+results_dir: results
+"""
+
+
+def reports(results: Path) -> list[Reported]:
+    return [r.event for r in driver.records(results) if isinstance(r.event, Reported)]
+
+
+def kill_after(count: int, process: subprocess.Popen[bytes], results: Path) -> None:
+    """kill -9 once ``count`` epochs are in the log, then wait for the last orphan's end."""
+    driver.wait_until(lambda: len(reports(results)) >= count, 90, f"{count} epochs")
+    processes = driver.family(process.pid)
+    process.kill()
+    process.wait()
+    driver.wait_for_the_end_of(processes)
+
+
+def committed(results: Path) -> dict[int, int]:
+    """Epochs durable in every experiment's own folder."""
+    store = LocalStore(results)
+    trials = RunState.fold(driver.records(results)).trials
+    found = {n: read_provenance(store, layout.experiment(n)) for n in trials}
+    return {n: p.epochs_trained for n, p in found.items() if p is not None}
+
+
+@pytest.mark.parametrize(
+    ("run", "kills"),
+    [
+        pytest.param(HYPERBAND, (4, 20), id="hyperband"),
+        pytest.param(BAYESIAN, (6, 15), id="bayesian at one slot"),
+    ],
+)
+def test_a_killed_run_ends_as_if_it_had_not_been_killed(
+    run: str, kills: tuple[int, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "run.yaml").write_text(run)
+    results = tmp_path / "results"
+    arguments: tuple[str | Path, ...] = ("run", "run.yaml")
+    durable: list[dict[int, int]] = []
+    before: list[Started] = []
+    for count in kills:
+        kill_after(count, driver.start(*arguments, cwd=tmp_path), results)
+        durable.append(committed(results))
+        before = [r.event for r in driver.records(results) if isinstance(r.event, Started)]
+        arguments = ("resume", results)
+    done = driver.command("resume", results, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+    log = driver.records(results)
+    after = [r.event for r in log if isinstance(r.event, Started)]
+    assert after[: len(before)] == before
+    times = Counter((e.trial, e.epoch) for e in reports(results))
+    assert set(times.values()) == {1}
+    for known in durable:
+        for trial, epochs in known.items():
+            text = (results / layout.experiment(trial) / layout.LOG).read_text()
+            lines = Counter(line for line in text.splitlines() if line.startswith("training"))
+            repeated = [e for e in range(1, epochs + 1) if lines[f"training epoch {e}"] != 1]
+            assert not repeated, f"trial {trial} trained epochs {repeated} again"
+    state = RunState.fold(log)
+    assert all(t.epochs <= t.budget for t in state.trials.values())
+    brain = resolve(str(tmp_path / "run.yaml")).new_brain()
+    expected = simulate(brain, curve).configurations()
+    trained = [(tuple(sorted(t.params.items())), t.epochs) for t in state.trials.values()]
+    assert sorted(trained, key=repr) == expected
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_says_how_to_go_on(
+    number: signal.Signals, code: int, tmp_path: Path
+) -> None:
+    (tmp_path / "run.yaml").write_text(BAYESIAN)
+    process = driver.start("run", "run.yaml", cwd=tmp_path)
+    driver.wait_until(lambda: len(reports(tmp_path / "results")) >= 2, 90, "two epochs")
+    processes = driver.family(process.pid)
+    process.send_signal(number)
+    assert process.wait(30) == code
+    driver.wait_for_the_end_of(processes)
+    assert "raytao resume results" in (tmp_path / "driver.log").read_text()
+    assert driver.command("run", "run.yaml", cwd=tmp_path).returncode == 2
+    auto = driver.command("run", "run.yaml", "--resume", "auto", cwd=tmp_path)
+    assert auto.returncode == 0, auto.stderr
+    again = driver.command("run", "run.yaml", "--resume", "auto", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
