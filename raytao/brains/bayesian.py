@@ -17,7 +17,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from raytao.brains.base import BrainSettings, Plan, PlanRow, Task
+from raytao.brains.base import Plan, PlanRow, Task
 from raytao.brains.full import FullLength, FullLengthSettings, Stage
 from raytao.brains.gp.acquisition import log_expected_improvement
 from raytao.brains.gp.kernel import Array, Mask, differences
@@ -52,7 +52,7 @@ class Bayesian(FullLength):
     """Gaussian process and expected improvement over every type of parameter."""
 
     name: ClassVar[str] = "bayesian"
-    Settings: ClassVar[type[BrainSettings]] = BayesianSettings
+    Settings: ClassVar[type[BayesianSettings]] = BayesianSettings
 
     def __init__(self, task: Task, settings: BayesianSettings) -> None:
         super().__init__(task, settings)

@@ -103,7 +103,7 @@ class Hyperband(Brain):
     """
 
     name: ClassVar[str] = "hyperband"
-    Settings: ClassVar[type[BrainSettings]] = HyperbandSettings
+    Settings: ClassVar[type[HyperbandSettings]] = HyperbandSettings
 
     def __init__(self, task: Task, settings: HyperbandSettings) -> None:
         self._task = task

@@ -6,7 +6,6 @@ from typing import ClassVar
 
 import numpy as np
 
-from raytao.brains.base import BrainSettings
 from raytao.brains.full import FullLength, FullLengthSettings
 from raytao.types import Params
 
@@ -22,7 +21,7 @@ class Random(FullLength):
     """
 
     name: ClassVar[str] = "random"
-    Settings: ClassVar[type[BrainSettings]] = FullLengthSettings
+    Settings: ClassVar[type[FullLengthSettings]] = FullLengthSettings
 
     def _propose(self, trial: int) -> tuple[Params, str]:
         if trial == 0 and self._task.first is not None:

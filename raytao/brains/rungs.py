@@ -123,7 +123,9 @@ def adjust(
     Raises:
         BudgetError: if nothing is left to run.
     """
-    _require(epochs >= 1, f"{epochs} epochs are nothing to train", "set the spec's epochs to 1 or more")
+    _require(
+        epochs >= 1, f"{epochs} epochs are nothing to train", "set the spec's epochs to 1 or more"
+    )
     wanted, factor = DEFAULT_R if R is None else R, DEFAULT_NU if nu is None else nu
     _check(wanted, factor)
     if multiplier is None:
@@ -221,7 +223,7 @@ def _check(R: int, nu: int) -> None:
         f"use nu: {DEFAULT_NU}, or leave it out",
     )
     _require(
-        R >= max(2, nu),
+        max(2, nu) <= R,
         f"R={R} leaves no bracket; R must be at least 2 and at least nu={nu}",
         f"use R: {max(nu, DEFAULT_R)}, or the random brain",
     )

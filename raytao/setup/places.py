@@ -29,19 +29,26 @@ class Places:
 
     def __call__(self, keys: Keys) -> Where:
         """The place of a nested key; of the nearest enclosing one that was written."""
-        dotted = ".".join(str(key) for key in keys).removeprefix("set.")
+        dotted_keys = ".".join(str(key) for key in keys)
+        dotted = dotted_keys.removeprefix("set.")
         for assignment in self.assignments:
             written = assignment.partition("=")[0]
             if written and (dotted == written or dotted.startswith(f"{written}.")):
                 return Where(f"the argument {assignment!r}")
-        for length in range(len(keys), 0, -1):
-            try:
-                where = located(self.node, *keys[:length], file=self.file)
-            except (KeyError, IndexError, TypeError, AttributeError):
-                continue
-            if where.line is not None:
-                return where
-        return Where(self.file)
+        path = self._written(dotted_keys)
+        return located(self.node, *path, file=self.file) if path else Where(self.file)
+
+    def _written(self, dotted: str) -> list[str]:
+        """The keys as the file has them: ``a.b.c`` may be written nested, dotted or mixed."""
+        node, rest, path = self.node, dotted.split("."), list[str]()
+        while rest and isinstance(node, Mapping):
+            lengths = range(len(rest), 0, -1)
+            found = next((n for n in lengths if ".".join(rest[:n]) in node), None)
+            if found is None:
+                break
+            path.append(".".join(rest[:found]))
+            node, rest = node[path[-1]], rest[found:]
+        return path
 
     @contextmanager
     def blame(self, suspects: Mapping[str, Keys], *, always: bool = False) -> Iterator[None]:

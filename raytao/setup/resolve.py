@@ -111,7 +111,7 @@ def resolve(name_or_path: str, assignments: Sequence[str] = ()) -> Setup:
         _assign_spec_key(data, assignment, base)
     settings: Settings = validate(Settings, data, place=place)
     results = Path(settings.results_dir or f"results/{path.stem}")
-    with place.blame(_suspects(settings)):
+    with place.blame(_suspects(settings), always=True):
         return _fit(settings, network, card, base, results, place)
 
 
@@ -177,6 +177,7 @@ def _suspects(settings: Settings) -> dict[str, Keys]:
         **{key: ["set", key] for key in flatten(settings.set)},
         "metric": ["metric"],
         "R=": ["brain", "R"],
+        "nu=": ["brain", "nu"],
         "nothing to search": ["search", "remove"],
     }
 
@@ -249,8 +250,7 @@ def _fit(
     results: Path,
     place: Places,
 ) -> Setup:
-    with place.blame(_suspects(settings), always=True):
-        spec = base.with_values(flatten(settings.set))
+    spec = base.with_values(flatten(settings.set))
     metric, natural = card.metric(settings.metric.name)
     plain = spec.plain()
     epochs = spec.get(card.epoch_key)

@@ -10,6 +10,8 @@ Two calls of ``make_brain`` with one seed must make brains alike. A third-party 
 every law; `synchronous` adds the law that the order of reports changes nothing.
 """
 
+# ruff: noqa: D102 (the name of a law says what it states)
+
 from __future__ import annotations
 
 import json
@@ -108,7 +110,8 @@ class BrainContract:
 
     def test_every_suggestion_and_promotion_says_why(self) -> None:
         run = self.rehearse(slots=2).play()
-        assert all(said.why for said in [*run.starts, *run.promotions])
+        assert all(start.why for start in run.starts)
+        assert all(promotion.why for promotion in run.promotions)
 
     def test_trials_are_as_many_as_planned_when_nothing_fails(self) -> None:
         run = self.rehearse(slots=3).play()

@@ -124,9 +124,7 @@ def test_the_density_is_the_direct_formula() -> None:
     away = np.log(scales) - (math.log(3) / 2 - 0.5)
     expected += 0.5 * away @ np.linalg.inv(np.ones((3, 3)) + 0.25 * np.eye(3)) @ away
     expected += ((math.log(noise) + 6) / 1.5) ** 2 / 2
-    value, _ = negative_log_posterior(
-        np.log([*scales, noise]), differences(x, x, MIXED), y
-    )
+    value, _ = negative_log_posterior(np.log([*scales, noise]), differences(x, x, MIXED), y)
     assert value == pytest.approx(expected)
 
 

@@ -75,6 +75,8 @@ def test_a_number_out_of_turn_is_refused() -> None:
 
 
 def test_random_and_hyperband_do_without_scipy() -> None:
-    code = "import sys, raytao.brains.hyperband, raytao.brains.random; print('scipy' in sys.modules)"
+    code = (
+        "import sys, raytao.brains.hyperband, raytao.brains.random; print('scipy' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -58,7 +58,9 @@ def table(made: tuple[Bracket, ...]) -> Table:
 
 def units(bracket: Bracket) -> int:
     before = (0, *bracket.budgets)
-    return sum(n * (r - b) for n, r, b in zip(bracket.sizes, bracket.budgets, before, strict=False))
+    return sum(
+        n * (r - b) for n, r, b in zip(bracket.sizes, bracket.budgets, before, strict=False)
+    )
 
 
 @pytest.mark.parametrize(("R", "nu"), TAO_ROWS)

@@ -8,16 +8,17 @@ from collections import Counter
 from pathlib import Path
 
 import driver
+import psutil
 import pytest
 
 from raytao.runs.events import Reported, Started
 from raytao.runs.state import RunState
+from raytao.runs.store import LocalStore
 from raytao.setup.resolve import resolve
 from raytao.tao import layout
 from raytao.testing.simulator import simulate
 from raytao.testing.toy import curve
 from raytao.trials.provenance import read_provenance
-from raytao.runs.store import LocalStore
 
 pytestmark = [pytest.mark.ray, pytest.mark.integration]
 
@@ -42,13 +43,17 @@ def reports(results: Path) -> list[Reported]:
     return [r.event for r in driver.records(results) if isinstance(r.event, Reported)]
 
 
-def kill_after(count: int, process: subprocess.Popen[bytes], results: Path) -> None:
-    """kill -9 once ``count`` epochs are in the log, then wait for the last orphan's end."""
+def kill_after(
+    count: int, process: subprocess.Popen[bytes], results: Path
+) -> list[psutil.Process]:
+    """kill -9 once ``count`` epochs are in the log; return Ray's agents, which die later."""
     driver.wait_until(lambda: len(reports(results)) >= count, 90, f"{count} epochs")
     processes = driver.family(process.pid)
+    agents = [p for p in processes if driver.is_rays_agent(p)]
     process.kill()
     process.wait()
-    driver.wait_for_the_end_of(processes)
+    driver.wait_for_the_end_of([p for p in processes if p not in agents], 30)
+    return agents
 
 
 def committed(results: Path) -> dict[int, int]:
@@ -74,8 +79,9 @@ def test_a_killed_run_ends_as_if_it_had_not_been_killed(
     arguments: tuple[str | Path, ...] = ("run", "run.yaml")
     durable: list[dict[int, int]] = []
     before: list[Started] = []
+    agents: list[psutil.Process] = []
     for count in kills:
-        kill_after(count, driver.start(*arguments, cwd=tmp_path), results)
+        agents += kill_after(count, driver.start(*arguments, cwd=tmp_path), results)
         durable.append(committed(results))
         before = [r.event for r in driver.records(results) if isinstance(r.event, Started)]
         arguments = ("resume", results)
@@ -99,6 +105,7 @@ def test_a_killed_run_ends_as_if_it_had_not_been_killed(
     expected = simulate(brain, curve).configurations()
     trained = [(tuple(sorted(t.params.items())), t.epochs) for t in state.trials.values()]
     assert sorted(trained, key=repr) == expected
+    driver.wait_for_the_end_of(agents, 100)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -111,7 +118,7 @@ def test_an_interrupted_run_says_how_to_go_on(
     processes = driver.family(process.pid)
     process.send_signal(number)
     assert process.wait(30) == code
-    driver.wait_for_the_end_of(processes)
+    driver.wait_for_the_end_of(processes, 100)
     assert "raytao resume results" in (tmp_path / "driver.log").read_text()
     assert driver.command("run", "run.yaml", cwd=tmp_path).returncode == 2
     auto = driver.command("run", "run.yaml", "--resume", "auto", cwd=tmp_path)

@@ -73,7 +73,7 @@ BROKEN_RULES: list[tuple[str, Any, str]] = [
     ("train.num_gpus", 2, "less than or equal to 1"),
     ("train.seed", -1, "greater than or equal to 0"),
     ("train.checkpoint_interval", 0, "greater than or equal to 1"),
-    ("train.validation_interval", 0, "greater than or equal to 1"),
+    ("train.validation_interval", 2, "should be 1"),
     ("train.clip_grad_norm", -1.0, "greater than or equal to 0"),
     ("train.amp", "yes", "valid boolean"),
     ("train.optim.type", "lamb", "'sgd', 'adam' or 'adamw'"),

@@ -176,13 +176,6 @@ def test_the_last_and_the_best_epoch_have_a_checkpoint_whatever_the_interval() -
     assert list(every.checkpoints) == [1, 2, 3]
 
 
-def test_epochs_without_validation_report_no_validation() -> None:
-    spec = small_spec(train={"num_epochs": 5, "validation_interval": 2})
-    recorder = trained(spec, Recorder(stop_epoch=5))
-    validated = [epoch for epoch, metrics in recorder.reports.items() if "val_acc" in metrics]
-    assert validated == [2, 4, 5]
-
-
 @pytest.mark.parametrize("checks", [0, 1, 5, 6])
 def test_an_unfinished_epoch_is_not_reported(checks: int) -> None:
     recorder = trained(small_spec(), Recorder(stop_epoch=3, stop_after_checks=checks))

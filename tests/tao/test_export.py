@@ -58,7 +58,6 @@ class Run:
     """A run whose workers keep two checkpoints, latest and best epoch, as trials do."""
 
     def __init__(self, setup: Setup, store: MemoryStore | None = None, **how: Any) -> None:
-        self.setup = setup
         self.store = store or Watched()
         self.slots: int = how.pop("slots", 3)
         self.controller: Controller = open_run(
@@ -119,9 +118,8 @@ class Run:
 
     def _train(self, lease: Lease, epoch: int) -> Decision:
         folder, value = layout.experiment(lease.trial), curve(lease.params, epoch)
-        self.store.replace(
-            f"{folder}/{layout.checkpoint(epoch)}", f"{lease.trial}@{epoch}".encode()
-        )
+        weights = f"{folder}/{layout.checkpoint(epoch)}"
+        self.store.replace(weights, f"{lease.trial}@{epoch}".encode())
         metrics = {"value": value, "loss": 1.0 - value}
         known = self.state.trials[lease.trial]
         decision = self.controller.report(lease.trial, lease.attempt, epoch, metrics, SECONDS)
@@ -162,8 +160,7 @@ class TestControllerJson:
         run = Run(configured(tmp_path, f"metric: loss\n{HYPERBAND}")).play()
         best = min(run.json(layout.CONTROLLER), key=lambda entry: float(entry["result"]))
         assert 0 < best["result"] < 1
-        assert best["best"]
-        assert best["metric"] == "loss"
+        assert (best["best"], best["metric"]) == (True, "loss")
 
     def test_every_state_has_tao_s_name(self, tmp_path: Path) -> None:
         seen: set[tuple[str, str]] = set()
@@ -198,12 +195,12 @@ class TestControllerJson:
 
     def test_the_best_is_marked_and_the_best_at_full_budget_too(self, tmp_path: Path) -> None:
         run = Run(configured(tmp_path, HYPERBAND)).play()
-        drawn, state = run.json(layout.CONTROLLER), run.state
-        assert state.incumbent is not None
-        assert state.incumbent_at_full_budget is not None
-        full = state.incumbent_at_full_budget.trial
-        assert [e["id"] for e in drawn if e["best"]] == [state.incumbent.trial]
-        assert [e["id"] for e in drawn if e["best_at_full_budget"]] == [full]
+        drawn = run.json(layout.CONTROLLER)
+        best, full = run.state.incumbent, run.state.incumbent_at_full_budget
+        assert best is not None
+        assert full is not None
+        assert [e["id"] for e in drawn if e["best"]] == [best.trial]
+        assert [e["id"] for e in drawn if e["best_at_full_budget"]] == [full.trial]
 
 
 class TestBrainJson:

@@ -225,13 +225,12 @@ def test_a_bracket_that_the_searcher_leaves_short_closes_with_its_members(run: R
 
 
 def test_a_trial_that_ends_by_itself_keeps_its_place(run: Run) -> None:
-    xs = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
     run.fit(
         Crossing,
-        {"x": tune.grid_search(xs), "ends_at": 2},
+        {"x": tune.grid_search([0.2, 0.4, 0.6, 0.8]), "ends_at": 2},
         scheduler=HyperbandScheduler(R=9, nu=3),
     )
-    assert run.epochs_by(1) == {x: 2 if x > 0.65 else 1 for x in xs}
+    assert run.epochs_by(1) == {0.8: 2, 0.6: 2, 0.4: 2, 0.2: 1}
 
 
 def test_a_limit_that_counts_paused_trials_is_refused(run: Run) -> None:
@@ -257,7 +256,6 @@ def test_a_run_that_is_restored_keeps_its_rungs(run: Run) -> None:
     )
     assert sum(run.epochs_by(0).values()) < 20
     tune.Tuner.restore(str(run.folder / "run"), Crossing).fit()
-    print(run.lines)
     reached = {name: epoch for name, _, epoch, _ in run.lines}
     assert Counter(reached.values()) == EPOCHS
 
@@ -304,7 +302,6 @@ def test_bayesian_search_beats_random_search(
 
     ours = statistics.median(best(one_at_a_time, seed) for seed in range(seeds))
     theirs = statistics.median(best(random_one_at_a_time, seed) for seed in range(seeds))
-    print("MEDIANS", ours - 0.3 / epochs, theirs - 0.3 / epochs)
     assert ours < theirs
 
 
@@ -317,7 +314,7 @@ def function(config: dict[str, Any]) -> None:
     for epoch in range(start + 1, 28):
         loss = config["x"] + (1 - config["x"]) * 2 / epoch
         with Path(config["log"]).open("a", encoding="utf-8") as log:
-            log.write(json.dumps([config["x"], config["x"], epoch, loss]) + "\n")
+            log.write(json.dumps(["", config["x"], epoch, loss]) + "\n")
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "epoch").write_text(str(epoch))
             tune.report({"loss": loss}, checkpoint=tune.Checkpoint.from_directory(folder))
@@ -331,8 +328,7 @@ def test_functions_with_checkpoints_are_paused_and_promoted_too(run: Run) -> Non
         checkpoint_config=tune.CheckpointConfig(),
         scheduler=HyperbandScheduler(R=9, nu=3),
     )
-    print(run.lines)
-    reached = {name: epoch for name, _, epoch, _ in run.lines}
+    reached = {x: epoch for _, x, epoch, _ in run.lines}
     assert reached == {0.9: 3, 0.8: 3, 0.7: 9, **dict.fromkeys(xs[:6], 1)}
 
 

@@ -1,0 +1,1 @@
+"""Gaussian process numerics: arrays in, arrays out; only `search` knows what a space is."""

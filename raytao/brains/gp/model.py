@@ -2,7 +2,7 @@
 
 Symbols: ``n`` points, ``d`` columns, ``x`` (n, d) in the unit cube, ``y`` (n,) standardised;
 ``l`` (d,) length scales, ``v`` noise variance; ``K = k(x, x) + v I = L Lᵀ`` and
-``α = K⁻¹ y``. The signal variance is 1: ``y`` is standardised.
+``alpha = K⁻¹ y``. The signal variance is 1: ``y`` is standardised.
 
 Prior: ``log l`` is normal with mean ``log(d) / 2 + SCALE_MEAN`` and covariance
 ``SHARED² 11ᵀ + OWN² I``. The mean grows with √d (Hvarfner, Hellsten and Nardi, 2024). The
@@ -171,7 +171,7 @@ def negative_log_posterior(theta: Array, squared: Array, y: Array) -> tuple[floa
     factor = cholesky(kernel + noise * np.eye(n), lower=True, check_finite=False)
     inverse = cho_solve((factor, True), np.eye(n), check_finite=False)
     alpha = inverse @ y
-    # ∂/∂θ of ½ yᵀK⁻¹y + ½ log|K| is -½ tr((ααᵀ - K⁻¹) ∂K/∂θ).
+    # ∂/∂θ of ½ yᵀK⁻¹y + ½ log|K| is -½ tr((alpha alphaᵀ - K⁻¹) ∂K/∂θ).
     weight = np.outer(alpha, alpha) - inverse
     gradient = np.empty(d + 1)
     gradient[:d] = -0.5 * slopes.reshape(d, n * n) @ weight.ravel()

@@ -98,11 +98,21 @@ class Search:
         raw = self._ranked(np.vstack([everywhere, *near]), value)
         points = self._open(snap(self.space, raw[:SHORTLIST]))
         if not len(points):
-            everything = self._new(snap(self.space, raw))
-            outside = self._open(everything)
-            points = outside if len(outside) else everything
-        if not len(points):
-            return None
+            left = self._new(snap(self.space, raw))
+            outside = self._open(left)
+            points = outside if len(outside) else left
+        return self._refined(points, value, rng) if len(points) else None
+
+    def anything(self, rng: np.random.Generator) -> Array | None:
+        """Any new point; None if thousands of draws find none."""
+        for raw in rng.random((LAST_DRAWS, self.space.dim)):
+            point: Array = snap(self.space, raw[None])[0]
+            if self.is_new(point):
+                return point
+        return None
+
+    def _refined(self, points: Array, value: Value, rng: np.random.Generator) -> Array:
+        """The best of ``points``, after looking closer and closer around the best few."""
         values = value(points)
         for width in REFINEMENTS:
             order = np.argsort(-values, kind="stable")[:REFINED]
@@ -115,14 +125,6 @@ class Search:
                 values = np.concatenate([values, value(children)])
         best: Array = points[np.argmax(values)]
         return best
-
-    def anything(self, rng: np.random.Generator) -> Array | None:
-        """Any new point; None if thousands of draws find none."""
-        for point in rng.random((LAST_DRAWS, self.space.dim)):
-            snapped = snap(self.space, point[None])[0]
-            if self.is_new(snapped):
-                return snapped
-        return None
 
     @cached_property
     def _keys(self) -> set[bytes]:
@@ -164,7 +166,8 @@ class Search:
     def _beside_a_failed(self, points: Array) -> Mask:
         gaps = np.abs(points[:, None, :] - self.failed[None, :, :])
         reach = np.where(self._categorical, SAME_CATEGORY, FAILED_RADIUS)
-        beside: Mask = (gaps <= reach).all(axis=2).any(axis=1)
+        inside: Mask = np.all(gaps <= reach, axis=2)
+        beside: Mask = np.any(inside, axis=1)
         return beside
 
     def _around(self, point: Array, width: float, count: int, rng: np.random.Generator) -> Array:

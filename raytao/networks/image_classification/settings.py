@@ -81,7 +81,7 @@ class TrainSection(_Section):
     num_gpus: int = Field(default=0, ge=0, le=1)
     seed: int = Field(default=1234, ge=0)
     checkpoint_interval: Epoch = 1
-    validation_interval: Epoch = 1
+    validation_interval: Literal[1] = 1
     resume_training_checkpoint_path: str | None = None
     pretrained_model_path: str | None = None
     clip_grad_norm: float = Field(default=0.0, ge=0.0)
@@ -170,6 +170,7 @@ def _check_epochs(train: TrainSection) -> None:
 _REMEDIES: Final = {
     "encryption_key": "checkpoints are not encrypted: write null",
     "dataset.workers": "the whole data set lies in memory, no worker loads it: write 0",
+    "train.validation_interval": "the search reads every epoch's validation: write 1",
     "train.num_gpus": "one training uses at most one GPU: run more trials side by side instead",
 }
 

@@ -106,15 +106,16 @@ def train(settings: Settings, ctx: TrainContext) -> None:
             train_loss = _train_epoch(session, epoch, ctx)
             if train_loss is None:
                 return
-            metrics = {"train_loss": train_loss}
-            last = epoch == ctx.stop_epoch
-            validated = last or epoch % settings.train.validation_interval == 0
-            if validated:
-                measure = measured(session.model, session.val)
-                metrics |= {"val_loss": measure.loss, "val_acc": measure.accuracy}
+            measure = measured(session.model, session.val)
+            metrics = {
+                "train_loss": train_loss,
+                "val_loss": measure.loss,
+                "val_acc": measure.accuracy,
+            }
             ctx.log(_line(epoch, settings, metrics, time.monotonic() - started))
+            last = epoch == ctx.stop_epoch
             due = last or epoch % settings.train.checkpoint_interval == 0
-            if due or (validated and ctx.is_best(metrics)):
+            if due or ctx.is_best(metrics):
                 state = snapshot(epoch, session.model, session.optimizer, session.scaler)
                 ctx.save(state.to_bytes())
             ctx.report(epoch, metrics)
