@@ -32,7 +32,7 @@ from raytao.types import Json, Observation, Params, Start, Suggestion, Verdict
 class BrainSettings(BaseModel):
     """What a run file may say below ``brain:``; each brain brings its own subclass."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
 
 
 @dataclass(frozen=True)

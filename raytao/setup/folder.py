@@ -15,6 +15,9 @@ from raytao.spec import flatten
 from raytao.tao import layout
 from raytao.types import Json
 
+OURS = (layout.EVENTS, layout.RAY_SCRATCH)
+"""What a driver leaves that was killed before its first record was whole."""
+
 SHOWN = 8
 """Differences that a refusal lists."""
 
@@ -41,7 +44,7 @@ def inspect_folder(setup: Setup, *, resume: bool) -> Found:
         raise FolderError(f"{folder} is a file", remedy="choose another results_dir")
     state = RunState.fold(read_log(LocalStore(folder), layout.EVENTS))
     if state.opened is None:
-        if folder.is_dir() and any(folder.iterdir()):
+        if folder.is_dir() and any(path.name not in OURS for path in folder.iterdir()):
             raise FolderError(
                 f"{folder} is not empty and holds no raytao run",
                 remedy="choose another results_dir: nothing there was touched",

@@ -103,10 +103,10 @@ def resolve(name_or_path: str, assignments: Sequence[str] = ()) -> Setup:
     place = Places(str(path), node, tuple(assignments))
     for assignment in assignments:
         _assign_setting(data, assignment)
-    with place.blame({"": ["network"]}):
+    with place.blame({"train spec": ["spec"], "": ["network"]}):
         network = _network(data)
-    card = load_card(network)
-    base = _base_spec(data, card, path.parent)
+        card = load_card(network)
+        base = _base_spec(data, card, path.parent)
     for assignment in assignments:
         _assign_spec_key(data, assignment, base)
     settings: Settings = validate(Settings, data, place=place)
@@ -160,9 +160,11 @@ def relocated(setup: Setup, assignments: Sequence[str]) -> Setup:
 
 
 def _network(data: Mapping[str, Any]) -> Network:
-    name = data.get("network")
-    if not isinstance(name, str):
+    if "network" not in data:
         raise SettingsError("'network' is missing", remedy="add network: image_classification")
+    name = data["network"]
+    if not isinstance(name, str):
+        raise SettingsError(f"'network' must be a string, not {name!r}")
     found = catalog.load("raytao.networks", name, kind="network", hidden=["toy"])
     return cast(Network, found())
 
@@ -177,7 +179,7 @@ def _suspects(settings: Settings) -> dict[str, Keys]:
         **{key: ["set", key] for key in flatten(settings.set)},
         "metric": ["metric"],
         "R=": ["brain", "R"],
-        "nu=": ["brain", "nu"],
+        **{f"{key}=": ["brain", key] for key in settings.brain},
         "nothing to search": ["search", "remove"],
     }
 
@@ -191,14 +193,14 @@ def _base_spec(data: Mapping[str, Any], card: Card, folder: Path) -> Document:
     if not path.is_file():
         raise SpecError(f"train spec {own!r} not found", remedy=f"no file {path}")
     spec = Document.load(path)
-    known = default.keys()
-    for key in set(spec.keys()) - set(known):
-        if not default.has(key):
-            raise SpecError(
-                f"unknown key {key!r} for network {card.name!r}",
-                where=spec.where(key),
-                remedy=did_you_mean(key, known),
-            )
+    leaves = spec.keys()
+    unknown = next((key for key in leaves if not default.has(key)), None)
+    if unknown is not None:
+        raise SpecError(
+            f"unknown key {unknown!r} for network {card.name!r}",
+            where=spec.where(unknown),
+            remedy=did_you_mean(unknown, default.keys()),
+        )
     return spec
 
 
@@ -253,9 +255,8 @@ def _fit(
     spec = base.with_values(flatten(settings.set))
     metric, natural = card.metric(settings.metric.name)
     plain = spec.plain()
-    epochs = spec.get(card.epoch_key)
-    if not isinstance(epochs, int) or epochs < 1:
-        raise SpecError(f"{card.epoch_key} is {epochs!r}; it must be an integer of at least 1")
+    epochs = _whole_number(spec, card.epoch_key, at_least=1)
+    _whole_number(spec, card.seed_key, at_least=0)
     network.check(plain)
     space, notes = build_space(
         [row for row in card.table() if row.parameter != card.epoch_key],
@@ -282,6 +283,14 @@ def _fit(
     )
     setup.new_brain()  # refuses R, nu and epochs that leave nothing to run
     return setup
+
+
+def _whole_number(spec: Document, key: str, *, at_least: int) -> int:
+    value = spec.get(key)
+    if type(value) is not int or value < at_least:
+        rule = f"it must be an integer of at least {at_least}"
+        raise SpecError(f"{key} is {value!r}; {rule}", where=spec.where(key))
+    return value
 
 
 def _brain(settings: Settings, place: Places) -> tuple[type[Brain], BrainSettings]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -14,14 +14,14 @@ from raytao.types import Direction, Json
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
 
 
 class Metric(_Strict):
     """The metric to search by; the direction is the network's unless it is given."""
 
     name: str = "kpi"
-    direction: Direction | None = None
+    direction: Direction | None = Field(default=None, strict=False)
 
 
 class Range(_Strict):
@@ -154,10 +154,13 @@ def _readable(
 
 
 def _known_keys(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
+    """Keys that may stand below ``path``; a mapping from any name to a model is one step."""
+    inner: Any = model
     for step in path:
-        info = model.model_fields.get(str(step))
-        inner = info.annotation if info else None
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
-            return []
-        model = inner
-    return list(model.model_fields)
+        if get_origin(inner) is dict:
+            inner = get_args(inner)[1]
+        elif isinstance(inner, type) and issubclass(inner, BaseModel):
+            info = inner.model_fields.get(str(step))
+            inner = info.annotation if info else None
+    is_model = isinstance(inner, type) and issubclass(inner, BaseModel)
+    return list(inner.model_fields) if is_model else []

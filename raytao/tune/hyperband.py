@@ -205,7 +205,7 @@ class HyperbandScheduler(TrialScheduler):
         Trials that are PENDING are started by Tune; naming them would hold the promoted up.
         """
         self._rejoin()
-        pass
+        self._settle(tune_controller)
         if _is_exhausted(tune_controller):
             self._close(tune_controller)
         for seat in [seat for seat in self._retired if seat.parked]:

@@ -4,10 +4,13 @@ import json
 from datetime import datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from raytao.tao.status import Status, StatusLine, read_status, status_line
+
+# A loaded machine is slow, not wrong.
+patient = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 spans = st.none() | st.integers(0, 10**13).map(lambda micro: micro / 1e6)
 metrics = st.dictionaries(st.text(), st.floats(allow_nan=False, allow_infinity=False))
@@ -28,6 +31,7 @@ lines = st.builds(
 WHEN = datetime.fromisoformat("2024-08-28T09:05:07")
 
 
+@patient
 @given(st.lists(lines, max_size=4))
 def test_what_is_written_can_be_read(written: list[StatusLine]) -> None:
     text = "".join(map(status_line, written))
@@ -58,6 +62,7 @@ def test_a_line_is_the_one_that_tao_writes() -> None:
     assert list(json.loads(status_line(line)))[-2:] == ["verbosity", "kpi"]
 
 
+@patient
 @given(st.lists(lines, min_size=1, max_size=4), st.data())
 def test_a_torn_line_costs_only_itself(written: list[StatusLine], data: st.DataObject) -> None:
     whole = "".join(map(status_line, written)).encode()
@@ -68,6 +73,7 @@ def test_a_torn_line_costs_only_itself(written: list[StatusLine], data: st.DataO
     assert len(kept) <= len(written)
 
 
+@patient
 @given(st.binary())
 def test_no_file_is_too_strange(data: bytes) -> None:
     read_status(data)

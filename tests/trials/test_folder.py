@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from trials_testing import MakeJob
 
@@ -22,6 +22,9 @@ from raytao.trials.provenance import Checkpoint, Provenance, read_provenance
 from raytao.trials.runner import run
 
 KEY = "experiment_3"
+
+# A loaded machine is slow, not wrong.
+patient = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 class Killed(BaseException):
@@ -118,6 +121,7 @@ def weights(files: dict[str, bytes]) -> set[str]:
     return {key.removeprefix(f"{KEY}/") for key in files if "/weights/" in key}
 
 
+@patient
 @given(stories())
 def test_a_job_that_is_killed_at_any_write_ends_like_an_undisturbed_one(story: Story) -> None:
     files: dict[str, bytes] = {}
@@ -151,6 +155,7 @@ def test_a_job_that_is_killed_at_any_write_ends_like_an_undisturbed_one(story: S
     assert [lines[0].status, lines[-1].status] == [Status.STARTED, Status.SUCCESS]
 
 
+@patient
 @given(stories(), st.integers(0, 25))
 def test_storage_that_fails_breaks_the_job_with_a_sentence(story: Story, fatal: int) -> None:
     store = FailingStore({}, fatal, StoreError(f"cannot write {KEY}: No space left on device"))
@@ -163,6 +168,7 @@ def test_storage_that_fails_breaks_the_job_with_a_sentence(story: Story, fatal: 
         assert last == Ended(story.stop)
 
 
+@patient
 @given(stories())
 def test_at_no_time_more_than_two_checkpoints_remain(story: Story) -> None:
     store = MemoryStore()

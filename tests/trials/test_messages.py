@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import os
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from trials_testing import MakeJob
 
@@ -18,6 +18,9 @@ from raytao.trials.messages import (
 )
 from raytao.trials.wire import Born, Gone, Note, parse_note, write_note
 
+# A loaded machine is slow, not wrong.
+patient = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
 counts = st.integers(0, 10**6)
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 metrics = st.dictionaries(st.text(), numbers)
@@ -31,6 +34,7 @@ notes = st.one_of(
 )
 
 
+@patient
 @given(st.lists(notes, max_size=5))
 def test_notes_survive_the_pipe(sent: list[Note]) -> None:
     reader, writer = os.pipe()
@@ -44,6 +48,7 @@ def test_notes_survive_the_pipe(sent: list[Note]) -> None:
     assert [note for note in received if note is not None] == sent
 
 
+@patient
 @given(st.binary())
 def test_no_line_is_too_strange(line: bytes) -> None:
     parse_note(line)
