@@ -1,4 +1,4 @@
-"""raytao on a real cluster of three raylets: the schedule is the simulator's, whatever the width."""
+"""raytao on three raylets: the schedule is the simulator's, whatever the width."""
 
 from __future__ import annotations
 

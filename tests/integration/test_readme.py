@@ -1,0 +1,49 @@
+"""Every command of the README works as written, in order, on this machine."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import raytao
+
+pytestmark = [pytest.mark.ray, pytest.mark.integration]
+
+README = Path(raytao.__file__).parents[1] / "README.md"
+MAKES_THE_ENVIRONMENT = ("make ", "python3 -m venv", ".venv/bin/pip")
+"""Commands that the Makefile and the continuous integration run themselves."""
+
+
+def commands() -> list[str]:
+    blocks = re.findall(r"```sh\n(.*?)```", README.read_text(), flags=re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines() if line.strip()]
+    return [line for line in lines if not line.startswith(MAKES_THE_ENVIRONMENT)]
+
+
+def test_the_readmes_commands_work_in_order(tmp_path: Path) -> None:
+    found = commands()
+    assert len(found) >= 6
+    binary = Path(sys.executable).parent
+    for line in found:
+        done = subprocess.run(
+            ["bash", "-c", line],
+            cwd=tmp_path,
+            env={"PATH": f"{binary}:/usr/bin:/bin", "HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
+
+
+def test_the_run_file_of_the_readme_is_the_shipped_one() -> None:
+    text = README.read_text()
+    block = re.search(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
+    assert block is not None
+    shipped = (README.parent / "configs" / "runs" / "digits_hyperband.yaml").read_text()
+    body = [line for line in shipped.splitlines() if not line.startswith(("#", "results_dir"))]
+    assert block.group(1).splitlines() == body
