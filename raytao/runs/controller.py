@@ -278,6 +278,7 @@ def open_run(
         DamagedRun: if the log cannot be trusted or was written by a brain that decides otherwise.
     """
     records = read_log(store, key)
+    unsettled = _replay(records, brain)  # may refuse, so nothing is written before
     state = RunState.fold(records)
     mend_tail(store, key)
     events = EventLog(store, key, next_seq=len(records))
@@ -286,11 +287,10 @@ def open_run(
         state.apply(opened, at=time.time())
         events.commit()
         return Controller(brain, events, state, slots=slots, evaluate=evaluate, listen=listen)
-    unsettled = _replay(records, brain)
     controller = Controller(brain, events, state, slots=slots, evaluate=evaluate, listen=listen)
-    controller._do(Resumed(socket.gethostname(), os.getpid(), raytao.__version__))
     if unsettled is not None:
         controller._settle(*unsettled)
+    controller._do(Resumed(socket.gethostname(), os.getpid(), raytao.__version__))
     controller.flush()
     return controller
 
@@ -349,7 +349,10 @@ def _replay(records: list[Record], brain: Brain) -> tuple[int, Verdict] | None:
 
 
 def _adopt(seq: int, event: Started, brain: Brain) -> None:
-    start = brain.adopt(event.trial, event.params)
+    try:
+        start = brain.adopt(event.trial, event.params)
+    except LookupError as error:
+        raise DamagedRun(f"record {seq}: {error}: the log is of a longer run") from error
     if dict(start.budget) != dict(event.budget) or dict(start.horizon) != dict(event.horizon):
         raise DamagedRun(
             f"record {seq}: trial {event.trial} was granted {dict(event.budget)}, but brain "

@@ -9,9 +9,6 @@ from statistics import fmean
 from raytao.brains.base import Plan
 from raytao.runs.state import Phase, RunState
 
-RECENT = 50
-"""Epoch times that the estimate looks back on."""
-
 
 @dataclass(frozen=True)
 class Remaining:
@@ -42,5 +39,4 @@ def remaining(state: RunState, plan: Plan, slots: int) -> Remaining:
 
 
 def _epoch_seconds(state: RunState) -> float | None:
-    times = [s for t in state.trials.values() for s in t.seconds.values()]
-    return fmean(times[-RECENT:]) if times else None
+    return fmean(state.recent) if state.recent else None

@@ -72,23 +72,19 @@ def read_log(store: Store, key: str) -> list[Record]:
     Raises:
         DamagedRun: if a line other than the last is torn, out of order or of a newer format.
     """
-    data = store.read(key) or b""
-    lines = data.split(b"\n")
+    *lines, tail = (store.read(key) or b"").split(b"\n")
     records: list[Record] = []
     for number, line in enumerate(lines, start=1):
-        if not line:
-            continue
         try:
             records.append(_parse(line, expected=len(records)))
         except ValueError as error:
-            if number == len(lines):
-                log.warning("%s: dropped the torn last line %d (%s)", key, number, error)
-                continue
             raise DamagedRun(
                 f"{key}:{number}: {error}. Nothing was changed; the log cannot be trusted "
                 f"beyond record {len(records) - 1}."
             ) from error
-    _check_format(key, records)
+        _check_format(key, records[0])
+    if tail:
+        log.warning("%s: dropped the torn last line %d", key, len(lines) + 1)
     return records
 
 
@@ -102,7 +98,7 @@ def mend_tail(store: Store, key: str) -> None:
 
 def _line(seq: int, at: float, event: Event) -> bytes:
     record = {"seq": seq, "at": round(at, 3), **to_json(event)}
-    body = json.dumps(record, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    body = json.dumps(record, separators=(",", ":"), allow_nan=False)
     crc = zlib.crc32(body.encode())
     return f'{body[:-1]},"crc":"{crc:08x}"}}\n'.encode()
 
@@ -120,14 +116,12 @@ def _parse(line: bytes, *, expected: int) -> Record:
     return Record(record["seq"], record["at"], from_json(record))
 
 
-def _check_format(key: str, records: list[Record]) -> None:
-    if not records:
-        return
-    first = records[0].event
-    if not isinstance(first, Opened):
+def _check_format(key: str, first: Record) -> None:
+    opened = first.event
+    if not isinstance(opened, Opened):
         raise DamagedRun(f"{key}: the log does not begin with an 'opened' record")
-    if first.format > FORMAT:
+    if opened.format > FORMAT:
         raise DamagedRun(
-            f"{key}: written in format {first.format} by raytao {first.version}; "
-            f"this version reads up to format {FORMAT}: install raytao >= {first.version}"
+            f"{key}: written in format {opened.format} by raytao {opened.version}; "
+            f"this version reads up to format {FORMAT}: install raytao >= {opened.version}"
         )

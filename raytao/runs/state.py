@@ -6,11 +6,13 @@ larger-is-better; ``value`` is the metric as the user knows it.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import assert_never
 
+from raytao.errors import DamagedRun
 from raytao.runs.events import (
     Broke,
     Event,
@@ -44,7 +46,8 @@ class Phase(Enum):
     FAILED = "failed"
 
 
-OVER = frozenset({Phase.FINISHED, Phase.RETIRED, Phase.FAILED})
+RECENT = 50
+"""Epoch times that are remembered for the estimate of the time remaining."""
 
 
 @dataclass
@@ -62,7 +65,6 @@ class TrialState:
     attempt: int = 0
     losses: int = 0
     history: dict[int, dict[str, float]] = field(default_factory=dict)
-    seconds: dict[int, float] = field(default_factory=dict)
     best_epoch: int | None = None
     place: Placed | None = None
     failure: Broke | None = None
@@ -91,7 +93,11 @@ class Best:
 
 
 class RunState:
-    """What is known about a run after some prefix of its log."""
+    """What is known about a run after some prefix of its log.
+
+    ``launched`` is the trial that was leased last; ``recent`` holds what the last epochs took,
+    in seconds.
+    """
 
     def __init__(self) -> None:
         self.opened: Opened | None = None
@@ -100,16 +106,28 @@ class RunState:
         self.tested: Tested | None = None
         self.finished: Finished | None = None
         self.resumes = 0
+        self.launched: int | None = None
+        self.recent: deque[float] = deque(maxlen=RECENT)
         self.next_seq = 0
         self.began_at: float | None = None
         self.changed_at: float | None = None
 
     @classmethod
     def fold(cls, records: Iterable[Record]) -> RunState:
-        """The state after all ``records``."""
+        """The state after all ``records``.
+
+        Raises:
+            DamagedRun: if a record cannot follow on those before it.
+        """
         state = cls()
         for record in records:
-            state.apply(record.event, at=record.at)
+            try:
+                state.apply(record.event, at=record.at)
+            except (LookupError, ValueError) as error:
+                raise DamagedRun(
+                    f"record {record.seq} ({record.event.kind}) does not follow on those before "
+                    f"it: {error}. The log was edited."
+                ) from error
         return state
 
     def apply(self, event: Event, *, at: float) -> None:
@@ -143,6 +161,7 @@ class RunState:
                 self.offers.remove(trial.number)
                 trial.phase = Phase.RUNNING
                 trial.attempt = attempt
+                self.launched = trial.number
             case Placed():
                 trial.place = event
             case Lost():
@@ -178,7 +197,7 @@ class RunState:
     def _report(self, event: Reported) -> None:
         trial = self.trials[event.trial]
         trial.history[event.epoch] = event.metrics
-        trial.seconds[event.epoch] = event.seconds
+        self.recent.append(event.seconds)
         best = trial.best_score
         if best is None or event.metrics[SCORE] > best:
             trial.best_epoch = event.epoch

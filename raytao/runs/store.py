@@ -1,4 +1,4 @@
-"""Where a run's files live: six operations and their guarantees.
+"""Where a run's files live: a few operations and their guarantees.
 
 Every byte that raytao writes goes through a store, so that a fault can be planted at the k-th
 operation and another kind of storage is one more class. Keys are relative POSIX paths such as
@@ -10,11 +10,15 @@ from __future__ import annotations
 import ctypes
 import os
 import shutil
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from raytao.errors import RaytaoError
+
+TEMPORARY = ".tmp"
+"""Suffix of files that are being written; no key ends so."""
 
 _RENAME_EXCHANGE = 2
 _AT_FDCWD = -100
@@ -56,12 +60,16 @@ class Store(ABC):
         """Create ``key`` if nobody has; return whether this call did."""
 
     @abstractmethod
+    def sweep(self, prefix: str = "") -> None:
+        """Remove what interrupted writes left below ``prefix``; nobody may be writing there."""
+
+    @abstractmethod
     def replace_folder(self, staged: str, target: str) -> None:
         """Make the folder ``staged`` appear as ``target`` as a whole; the old one goes."""
 
 
 def checked(key: str) -> str:
-    """Return ``key`` if it stays inside the store.
+    """Return ``key`` if it names something below the store's root.
 
     >>> checked("experiment_0/log.txt")
     'experiment_0/log.txt'
@@ -69,7 +77,14 @@ def checked(key: str) -> str:
     path = PurePosixPath(key)
     if path.is_absolute() or ".." in path.parts or "\0" in key:
         raise StoreError(f"key {key!r} leaves the run folder")
+    if not path.parts:
+        raise StoreError(f"key {key!r} is the run folder itself, not a file or folder in it")
     return key
+
+
+def _folder(prefix: str) -> str:
+    """The same for a folder; an empty prefix is the root."""
+    return checked(prefix) if prefix else ""
 
 
 class LocalStore(Store):
@@ -94,7 +109,7 @@ class LocalStore(Store):
     def replace(self, key: str, data: bytes) -> None:
         """See Store; a temporary file beside the target, fsync, rename, fsync of the folder."""
         path = self.path(key)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        temporary = _temporary(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             _write_durably(temporary, data)
@@ -119,9 +134,14 @@ class LocalStore(Store):
 
     def list(self, prefix: str = "") -> list[str]:
         """See Store; temporary files of unfinished writes are not listed."""
-        top = self.path(prefix) if prefix else self.root
-        found = (p for p in top.rglob("*") if p.is_file() and not p.name.endswith(".tmp"))
-        return sorted(p.relative_to(self.root).as_posix() for p in found)
+        top = self.root / _folder(prefix)
+        found = (
+            (Path(folder) / name).relative_to(self.root).as_posix()
+            for folder, _, names in os.walk(top)  # which passes over what vanishes meanwhile
+            for name in names
+            if not name.endswith(TEMPORARY)
+        )
+        return sorted(found)
 
     def delete(self, key: str) -> None:
         """See Store."""
@@ -139,7 +159,7 @@ class LocalStore(Store):
     def create_exclusive(self, key: str, data: bytes) -> bool:
         """See Store; a hard link of a complete file is the one step that can win."""
         path = self.path(key)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.new.tmp")
+        temporary = _temporary(path)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             _write_durably(temporary, data)
@@ -154,9 +174,16 @@ class LocalStore(Store):
         finally:
             temporary.unlink(missing_ok=True)
 
+    def sweep(self, prefix: str = "") -> None:
+        """See Store."""
+        for leftover in (self.root / _folder(prefix)).rglob(f".*{TEMPORARY}"):
+            leftover.unlink(missing_ok=True)
+
     def replace_folder(self, staged: str, target: str) -> None:
         """See Store; Linux swaps two folders in one system call, elsewhere two renames."""
         new, old = self.path(staged), self.path(target)
+        if not new.is_dir():
+            raise StoreError(f"no folder {new} to put in the place of {old}")
         try:
             if old.exists():
                 if not _exchange(new, old):
@@ -190,11 +217,11 @@ class MemoryStore(Store):
     def append_batch(self, key: str, data: bytes, *, durable: bool = True) -> None:
         """See Store."""
         del durable
-        self.files[checked(key)] = self.files.get(key, b"") + data
+        self.files[key] = self.files.get(checked(key), b"") + data
 
     def list(self, prefix: str = "") -> list[str]:
         """See Store."""
-        return sorted(_below(self.files, prefix))
+        return sorted(_below(self.files, _folder(prefix)))
 
     def delete(self, key: str) -> None:
         """See Store."""
@@ -208,9 +235,14 @@ class MemoryStore(Store):
         self.files[key] = data
         return True
 
+    def sweep(self, prefix: str = "") -> None:
+        """See Store; a write to memory is never interrupted."""
+
     def replace_folder(self, staged: str, target: str) -> None:
         """See Store."""
-        moved = {k: self.files[k] for k in _below(self.files, staged)}
+        moved = {k: self.files[k] for k in _below(self.files, checked(staged))}
+        if not moved:
+            raise StoreError(f"no folder {staged!r} to put in the place of {target!r}")
         self.delete(target)
         self.delete(staged)
         for key, data in moved.items():
@@ -220,6 +252,11 @@ class MemoryStore(Store):
 def _below(keys: Iterable[str], prefix: str) -> list[str]:
     folder = f"{prefix.rstrip('/')}/" if prefix else ""
     return [key for key in keys if key.startswith(folder)]
+
+
+def _temporary(path: Path) -> Path:
+    """A name beside ``path`` that no other process or thread uses."""
+    return path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}{TEMPORARY}")
 
 
 def _write_durably(path: Path, data: bytes) -> None:

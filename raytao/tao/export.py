@@ -80,8 +80,8 @@ class Exporter:
         self._json(layout.CONTROLLER, controller_json(state))
         self._json(layout.BRAIN, dict(self._controller.brain.describe()))
         self._json(layout.METADATA, metadata_json(state, left))
-        if state.trials:
-            self._json(layout.CURRENT, max(state.trials))
+        if state.launched is not None:
+            self._json(layout.CURRENT, state.launched)
         self._best_model.renew(state)
         self._sweep(state)
 

@@ -179,6 +179,7 @@ class ExperimentFolder:
         self._state = state
 
     def _sweep(self) -> None:
+        self._store.sweep(self._key)
         for key in self._store.list(f"{self._key}/{WEIGHTS}"):
             file = key.removeprefix(f"{self._key}/")
             if file not in self._state.files and fnmatch(file, f"{WEIGHTS}/model_epoch_*.pth"):

@@ -63,6 +63,7 @@ def launch(setup: Setup, observer: Observer) -> RunState:
 def _run(setup: Setup, cluster: Cluster, observer: Observer, interrupts: Interrupts) -> RunState:
     room = slots(cluster, setup.settings.resources, setup.settings.slots)
     store = LocalStore(setup.results.resolve())
+    store.sweep()
     controller = open_run(
         store,
         layout.EVENTS,

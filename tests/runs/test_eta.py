@@ -13,10 +13,10 @@ from raytao.brains.base import Brain, Plan, PlanRow, Task
 from raytao.brains.full import FullLengthSettings
 from raytao.brains.hyperband import Hyperband, HyperbandSettings
 from raytao.brains.random import Random
-from raytao.runs.eta import RECENT, Remaining, remaining
+from raytao.runs.eta import Remaining, remaining
 from raytao.runs.events import Broke, Event, Finished, Judged, Leased, Opened, Reported, Started
 from raytao.runs.log import Record, read_log
-from raytao.runs.state import RunState
+from raytao.runs.state import RECENT, RunState
 from raytao.space import Float, Space
 from raytao.testing.objectives import LearningCurves
 from raytao.testing.simulator import LOG_KEY, simulate

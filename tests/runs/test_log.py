@@ -37,13 +37,11 @@ OPENED = Opened({"spec": {"lr": 0.1}}, metric="value", direction="maximize", ver
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 COUNTS = st.integers(0, 10**6)
-TEXT = st.text(max_size=20) | st.just("two\nlines, \u2028, \u00e9 and half a \udc80")
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | NUMBERS | TEXT,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
-    max_leaves=8,
+TEXT = st.sampled_from(
+    ["", "val_acc", 'a "quote" \\', "two\nlines, \u2028, \u00e9", "half a \udc80"]
 )
 VALUES = st.booleans() | st.integers() | NUMBERS | TEXT | st.lists(st.integers(), max_size=3)
+JSON = st.dictionaries(TEXT, st.none() | VALUES | st.dictionaries(TEXT, VALUES, max_size=2))
 PARAMS = st.dictionaries(TEXT, VALUES, max_size=4)
 BUDGETS = st.dictionaries(st.just("epochs"), COUNTS, min_size=1)
 METRICS = st.dictionaries(TEXT, NUMBERS, max_size=3)
@@ -119,7 +117,7 @@ def test_every_kind_of_event_has_a_round_trip_below() -> None:
     assert {cls.kind for cls in EVENTS} == set(KINDS)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(event=st.one_of(list(EVENTS.values())))
 def test_an_event_is_read_back_as_it_was_written(event: Event) -> None:
     assert events_of(written([OPENED, event])) == [OPENED, event]

@@ -7,6 +7,7 @@ import math
 import os
 import signal
 import statistics
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 import ray
-from ray import tune
+from ray import cloudpickle, tune
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search import BasicVariantGenerator, ConcurrencyLimiter, Searcher
 
@@ -41,9 +42,12 @@ def cluster() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
         patch.setenv("RAY_AIR_NEW_OUTPUT", "0")
+        # Workers would import this module, and with it all that only the driver needs.
+        cloudpickle.register_pickle_by_value(sys.modules[__name__])
         ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
         yield
         ray.shutdown()
+        cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
 
 
 class Training(tune.Trainable):
