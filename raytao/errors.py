@@ -18,7 +18,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-
 LISTED = 12
 """Names that a remedy lists where none is near."""
 
