@@ -6,6 +6,12 @@ import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import settings
+
+# Where a run decides over others' work, it must not depend on luck: the same examples each time.
+settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 TIMEOUTS = {"integration": 900, "chaos": 900, "gpu": 900, "ray": 120}
 """Seconds by marker, the first that fits; a test without one has the 10 s of pyproject.toml."""

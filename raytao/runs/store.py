@@ -176,8 +176,10 @@ class LocalStore(Store):
 
     def sweep(self, prefix: str = "") -> None:
         """See Store."""
-        for leftover in (self.root / _folder(prefix)).rglob(f".*{TEMPORARY}"):
-            leftover.unlink(missing_ok=True)
+        for folder, _, names in os.walk(self.root / _folder(prefix)):
+            for name in names:
+                if name.endswith(TEMPORARY):
+                    (Path(folder) / name).unlink(missing_ok=True)
 
     def replace_folder(self, staged: str, target: str) -> None:
         """See Store; Linux swaps two folders in one system call, elsewhere two renames."""
@@ -237,6 +239,7 @@ class MemoryStore(Store):
 
     def sweep(self, prefix: str = "") -> None:
         """See Store; a write to memory is never interrupted."""
+        _folder(prefix)
 
     def replace_folder(self, staged: str, target: str) -> None:
         """See Store."""

@@ -100,10 +100,19 @@ def read_state(folder: Path) -> RunState:
 
 def differing(old: Mapping[str, Json], new: Mapping[str, Json]) -> list[str]:
     """One line for every value that differs: ``key: old -> new``."""
-    before, after = flatten(old), flatten(new)
+    before, after = flatten(_by_name(old)), flatten(_by_name(new))
     keys = [*before, *(k for k in after if k not in before)]
     return [
         f"{key}: {before.get(key, '(absent)')} -> {after.get(key, '(absent)')}"
         for key in keys
         if before.get(key) != after.get(key) or (key in before) != (key in after)
     ]
+
+
+def _by_name(value: Json) -> Json:
+    """Turn lists of named things into mappings, so that they differ key by key."""
+    if isinstance(value, Mapping):
+        return {key: _by_name(inner) for key, inner in value.items()}
+    if isinstance(value, list) and all(isinstance(v, Mapping) and "name" in v for v in value):
+        return {v["name"]: _by_name({k: v[k] for k in v if k != "name"}) for v in value}
+    return value

@@ -27,11 +27,20 @@ class BestModel:
     def renew(self, state: RunState) -> None:
         """Swap in a better model, if there is one and its weights are there."""
         best = state.best_among(Phase.PAUSED, Phase.FINISHED, Phase.RETIRED)
-        if best is None or (best.trial, best.epoch, best.fidelity) == self._shown:
+        if best is None:
+            self._withdraw_failed(state)
+            return
+        if (best.trial, best.epoch, best.fidelity) == self._shown:
             return
         if self._stage(best):
             self._store.replace_folder(layout.BEST_MODEL_STAGED, layout.BEST_MODEL)
             self._shown = (best.trial, best.epoch, best.fidelity)
+
+    def _withdraw_failed(self, state: RunState) -> None:
+        """A failed trial has no value: its model is not shown even where there is no other."""
+        if self._shown and state.trials[self._shown[0]].phase is Phase.FAILED:
+            self._store.delete(layout.BEST_MODEL)
+            self._shown = None
 
     def _stage(self, best: Best) -> bool:
         folder = layout.experiment(best.trial)

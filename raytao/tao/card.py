@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from raytao.catalog import configs
 from raytao.errors import SettingsError, SpecError, did_you_mean
@@ -33,6 +34,12 @@ class _CardFile(BaseModel):
     metrics: dict[str, Direction]
     checkpoint: str
     datasets: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _kpi_is_a_metric(self) -> Self:
+        if self.kpi not in self.metrics:
+            raise ValueError(f"kpi {self.kpi!r} is not among the metrics {list(self.metrics)}")
+        return self
 
 
 @dataclass(frozen=True)

@@ -221,6 +221,16 @@ class StoreContract:
                 done.set()
             churning.result()
 
+    def test_a_sweep_takes_no_file_that_was_written(self, tmp_path: Path) -> None:
+        store = self.fresh(tmp_path)
+        for key in (*FILES, ".hidden", "d/.hidden"):
+            store.replace(key, key.encode())
+        before = content(store)
+        store.sweep()
+        store.sweep("d")
+        store.sweep("nothing")
+        assert content(store) == before
+
     @pytest.mark.parametrize("key", OUTSIDE)
     def test_a_key_that_leaves_the_root_is_refused(self, key: str, tmp_path: Path) -> None:
         store = self.fresh(tmp_path / "above")

@@ -19,6 +19,8 @@ from raytao.runs.controller import MAX_LOSSES, Controller, Evaluation, Lease, op
 from raytao.runs.events import (
     Event,
     Finished,
+    Judged,
+    Lost,
     Opened,
     Placed,
     Reported,
@@ -309,7 +311,8 @@ class TestReports:
 
 class TestTrouble:
     def test_a_lost_trial_is_offered_again_a_few_times_and_then_has_failed(self) -> None:
-        controller = opened()
+        store = MemoryStore()
+        controller = opened(random(), store)
         for attempt in range(1, MAX_LOSSES + 2):
             lease = leased(controller)
             assert (lease.trial, lease.attempt) == (0, attempt)
@@ -318,6 +321,7 @@ class TestTrouble:
             else:
                 assert lease.reported_epoch == 1
             controller.lost(0, attempt, f"node {attempt} gone")
+            assert isinstance(logged(store)[-1], Lost if attempt <= MAX_LOSSES else Judged)
         trial = controller.state.trials[0]
         assert trial.phase is Phase.FAILED
         assert trial.failure is not None

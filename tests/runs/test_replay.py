@@ -152,6 +152,7 @@ def test_a_log_of_another_schedule_is_refused_and_nothing_is_changed(
 ) -> None:
     events = logged(finished(hyperband)[0])
     refuse(other(), rewritten(events))
+    refuse(other(), rewritten(events[:3]))  # opened, started, leased: nothing was judged yet
 
 
 def test_a_log_of_more_trials_than_the_plan_has_is_refused() -> None:

@@ -86,7 +86,7 @@ def test_nothing_but_the_file_is_left_behind(tmp_path: Path) -> None:
     assert everything(tmp_path) == ["d", "d/x", "d/y", "d/z"]
 
 
-def test_what_a_killed_writer_left_is_not_listed(
+def test_what_a_killed_writer_left_is_not_listed_and_can_be_swept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Killed(BaseException):
@@ -104,6 +104,18 @@ def test_what_a_killed_writer_left_is_not_listed(
     assert len(everything(tmp_path)) > 2
     assert store.list() == store.list("d") == ["d/x"]
     assert store.read("d/x") == b"old"
+    store.sweep("elsewhere")
+    assert len(everything(tmp_path)) > 2
+    store.sweep("d")
+    assert everything(tmp_path) == ["d", "d/x"]
+
+
+def test_a_sweep_stays_in_the_run_folder(tmp_path: Path) -> None:
+    precious = tmp_path / ".precious.tmp"
+    precious.touch()
+    with pytest.raises(StoreError, match="leaves the run folder"):
+        LocalStore(tmp_path / "store").sweep("..")
+    assert precious.exists()
 
 
 def test_a_full_disk_leaves_the_old_file_and_no_litter(

@@ -177,6 +177,14 @@ def test_the_same_epoch_trained_further_is_taken_over_with_its_newer_logs(folder
     assert folder.shown() != before
 
 
+def test_what_a_killed_driver_had_staged_is_not_mixed_in(folder: Folder) -> None:
+    folder.store.replace(f"{layout.BEST_MODEL_STAGED}/recommendation_7.yaml", b"stale")
+    folder.train(0, 0.5)
+    folder.stop(0)
+    renew(folder)
+    assert folder.shown() == folder.model_of(0, 1)
+
+
 def test_a_model_without_its_weights_is_not_shown(
     folder: Folder, caplog: pytest.LogCaptureFixture
 ) -> None:

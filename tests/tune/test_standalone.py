@@ -25,7 +25,7 @@ from raytao.errors import SettingsError, SpaceError
 from raytao.space import Float, Int
 from raytao.tune import BayesianSearch, HyperbandScheduler
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.integration]
 
 PLAN = brackets(9, 3)
 """(9, 3, 1) trials until (1, 3, 9) epochs, then (3, 1) until (3, 9): 12 trials, 36 epochs."""
