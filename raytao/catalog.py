@@ -19,6 +19,11 @@ def configs() -> Path:
     return inside if inside.is_dir() else package.parent / "configs"
 
 
+def shipped_runs() -> dict[str, Path]:
+    """Run files that come with raytao, by name."""
+    return {path.stem: path for path in sorted((configs() / "runs").glob("*.yaml"))}
+
+
 def run_file(name_or_path: str) -> Path:
     """Find a run file by path, or by the name of a shipped one.
 
@@ -28,7 +33,7 @@ def run_file(name_or_path: str) -> Path:
     path = Path(name_or_path)
     if path.is_file():
         return path
-    shipped = {p.stem: p for p in sorted((configs() / "runs").glob("*.yaml"))}
+    shipped = shipped_runs()
     if name_or_path in shipped:
         return shipped[name_or_path]
     raise SettingsError(

@@ -13,9 +13,10 @@ from pathlib import Path
 import click
 
 import raytao
+from raytao.catalog import shipped_runs
 from raytao.errors import RaytaoError
 
-EPILOG = "Shipped runs: digits_bayesian, digits_hyperband, fashion_mnist_hyperband."
+EPILOG = f"Shipped runs: {', '.join(shipped_runs())}."
 
 
 class Group(click.Group):

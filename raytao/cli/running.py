@@ -11,13 +11,16 @@ import click
 from rich.console import Console
 from rich.live import Live
 
-from raytao.cli.summary import summary
+from raytao.cli.summary import measured, summary
 from raytao.cli.view import clock, describe_best, live, plural
 from raytao.runs.eta import Remaining
 from raytao.runs.events import Broke, Event, Judged, Lost, Reported, Resumed, Started, Tested
+from raytao.runs.log import read_log
 from raytao.runs.state import RunState
+from raytao.runs.store import LocalStore
 from raytao.setup.resolve import Setup
 from raytao.setup.schedule import forecast
+from raytao.tao import layout
 from raytao.types import EPOCHS
 
 REFRESH_SECONDS = 0.5
@@ -26,10 +29,14 @@ INDICATOR_SECONDS = 15.0
 
 
 def run_setup(setup: Setup) -> int:
-    """Run to the end, or until interrupted; return the exit code."""
+    """Run to the end, or until interrupted; return the exit code. A finished run stays."""
     from raytao.tune.interrupts import Interrupted
     from raytao.tune.launch import launch
 
+    known = _known(setup)
+    if known.finished:
+        click.echo(f"{setup.results} is finished; nothing to do", err=True)
+        return _conclude(known, setup, None)
     for note in [*setup.notes, *forecast(setup).plan.notes]:
         click.echo(f"note: {note}", err=True)
     click.echo(header(setup), err=True)
@@ -39,9 +46,19 @@ def run_setup(setup: Setup) -> int:
         with _observer(setup) as observer:
             state = launch(setup, observer)
     except (Interrupted, KeyboardInterrupt) as stop:
-        click.echo(f"stopped; go on with: raytao resume {setup.results}", err=True)
+        begun = _known(setup).opened is not None
+        how = f"go on with: raytao resume {setup.results}" if begun else "nothing was written"
+        click.echo(f"stopped; {how}", err=True)
         return stop.exit_code if isinstance(stop, Interrupted) else 130
-    for line in summary(state, setup.results, time.monotonic() - began):
+    return _conclude(state, setup, time.monotonic() - began)
+
+
+def _known(setup: Setup) -> RunState:
+    return RunState.fold(read_log(LocalStore(setup.results), layout.EVENTS))
+
+
+def _conclude(state: RunState, setup: Setup, seconds: float | None) -> int:
+    for line in summary(state, setup.results, seconds):
         click.echo(line)
     return 0 if state.incumbent else 1
 
@@ -109,7 +126,7 @@ class PlainObserver:
             case Resumed():
                 yield f"resuming: {len(state.trials)} recommendations, {state.epochs} epochs known"
             case Tested(metrics=metrics, reason=reason):
-                yield f"test set: {reason or dict(metrics)}"
+                yield f"test set: {reason or measured(metrics)}"
             case _:
                 pass
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from raytao.cli.view import clock, describe_best, gain, plural
@@ -12,11 +12,12 @@ from raytao.tao import layout
 LISTED_FAILURES = 5
 
 
-def summary(state: RunState, results: Path, seconds: float) -> Iterator[str]:
-    """Lines for people, the best model's path among them."""
+def summary(state: RunState, results: Path, seconds: float | None) -> Iterator[str]:
+    """Lines for people, the best model's path among them; ``seconds`` it took, if just now."""
     count, epochs = len(state.trials), state.epochs
+    took = "" if seconds is None else f" in {clock(seconds)}"
     yield (
-        f"{_status(state)} in {clock(seconds)}: {count} {plural(count, 'recommendation')}, "
+        f"{_status(state)}{took}: {count} {plural(count, 'recommendation')}, "
         f"{epochs} {plural(epochs, 'epoch')} trained"
     )
     best = state.incumbent
@@ -42,9 +43,7 @@ def _test(state: RunState) -> Iterator[str]:
     if state.tested.reason:
         yield f"test         not measured: {state.tested.reason}"
         return
-    shown = ", ".join(
-        f"{k} {v:.4f}" if v % 1 else f"{k} {v:g}" for k, v in state.tested.metrics.items()
-    )
+    shown = measured(state.tested.metrics)
     yield f"test         {shown} (held out, measured once)"
 
 
@@ -58,3 +57,8 @@ def _failures(state: RunState) -> Iterator[str]:
             yield f"             {trial.number}: {trial.failure.reason}"
     if len(failed) > LISTED_FAILURES:
         yield f"             … and {len(failed) - LISTED_FAILURES} more, see controller.json"
+
+
+def measured(metrics: Mapping[str, float]) -> str:
+    """``test_acc 0.9889, test_images 450``."""
+    return ", ".join(f"{k} {v:.4f}" if v % 1 else f"{k} {v:g}" for k, v in metrics.items())
