@@ -48,7 +48,7 @@ class Direction(Enum):
     def score(self, value: float) -> float:
         """Map a metric value to a score where larger is always better.
 
-        Only the controller calls this: the direction is applied once.
+        Called where a metric enters, once; from there on only scores are compared.
         """
         return value if self is Direction.MAXIMIZE else -value
 

@@ -29,6 +29,9 @@ class Group(click.Group):
         except RaytaoError as error:
             click.echo(f"raytao: {error}", err=True)
             ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("raytao: interrupted", err=True)
+            ctx.exit(130)
 
 
 @click.group(cls=Group, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
@@ -120,7 +123,7 @@ def status(folder: Path, watch: bool, as_json: bool) -> None:
     type=click.Path(path_type=Path),
     help="Keep log lines, status and weights here; default: nothing is kept.",
 )
-@click.option("--epochs", type=int, metavar="N", help="Stop after N epochs.")
+@click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="Stop after N epochs.")
 def train(network: str, spec_file: Path, results: Path | None, epochs: int | None) -> None:
     """Train NETWORK once, without Ray.
 

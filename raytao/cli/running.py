@@ -18,6 +18,7 @@ from raytao.runs.events import Broke, Event, Judged, Lost, Reported, Resumed, St
 from raytao.runs.log import read_log
 from raytao.runs.state import RunState
 from raytao.runs.store import LocalStore
+from raytao.setup.drawing import redraw
 from raytao.setup.resolve import Setup
 from raytao.setup.schedule import forecast
 from raytao.tao import layout
@@ -36,6 +37,7 @@ def run_setup(setup: Setup) -> int:
     known = _known(setup)
     if known.finished:
         click.echo(f"{setup.results} is finished; nothing to do", err=True)
+        redraw(setup)
         return _conclude(known, setup, None)
     for note in [*setup.notes, *forecast(setup).plan.notes]:
         click.echo(f"note: {note}", err=True)

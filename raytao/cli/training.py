@@ -10,27 +10,31 @@ from typing import cast
 import click
 
 from raytao import catalog
-from raytao.errors import SettingsError, SpecError
+from raytao.errors import FolderError, SettingsError, SpecError
 from raytao.networks.base import Network
 from raytao.runs.store import LocalStore, MemoryStore, Store
 from raytao.spec import Document
 from raytao.tao import layout
 from raytao.tao.card import Card, load_card
-from raytao.trials.messages import Broken, EpochDone, Event, Job
+from raytao.trials.messages import Broken, Ended, EpochDone, Event, Job
 from raytao.trials.provenance import read_provenance
 from raytao.trials.runner import run
 
 FOLDER = "train"
+INTERRUPTED = 143
 
 
 @dataclass(frozen=True)
-class Original:
-    """What is known of the trial whose recommendation is repeated."""
+class Goal:
+    """How a spec is trained: as the trial that it came from, or as the network's card says."""
 
+    metric: str
+    direction: str
     threads: int
+    gpus: int
     epochs: int
-    best_epoch: int | None
-    place: str
+    repeats: int | None = None
+    """The recommendation that is repeated."""
 
 
 def train_once(
@@ -43,13 +47,11 @@ def train_once(
     spec = Document.load(spec_file)
     card = load_card(network)
     network.check(spec.plain())
-    original = _original(spec_file)
-    stop = _stop_epoch(spec, card, original, epochs)
-    threads = original.threads if original else 1
-    if original:
-        click.echo(f"repeating {original.place}: {stop} epochs, {threads} threads", err=True)
+    goal = _goal(spec_file, spec, card)
+    if goal.repeats is not None:
+        click.echo(f"repeating recommendation {goal.repeats}: {goal.threads} threads", err=True)
     # Read by the numerical libraries when they are imported, which the trainer does.
-    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    os.environ.setdefault("OMP_NUM_THREADS", str(goal.threads))
     job = Job(
         kind="train",
         network=network_name,
@@ -59,14 +61,14 @@ def train_once(
         trial=0,
         attempt=1,
         reported_epoch=0,
-        stop_epoch=stop,
-        metric=card.kpi,
-        direction=card.metrics[card.kpi].value,
+        stop_epoch=_stop_epoch(spec, card, epochs or goal.epochs),
+        metric=goal.metric,
+        direction=goal.direction,
         seed=int(spec.get(card.seed_key)),
-        threads=threads,
-        gpus=_gpus(spec, card),
+        threads=goal.threads,
+        gpus=goal.gpus,
     )
-    return _train(job, LocalStore(results.resolve()) if results else MemoryStore())
+    return _train(job, _store(results, spec))
 
 
 def _train(job: Job, store: Store) -> int:
@@ -87,35 +89,51 @@ def _train(job: Job, store: Store) -> int:
     if done is not None and done.best_epoch is not None:
         best = done.history[done.best_epoch]
         click.echo(f"best epoch {done.best_epoch}: {job.metric} {best[job.metric]!r}")
-    return 0
+    cut_short = isinstance(last, Ended) and last.epoch < job.stop_epoch
+    return INTERRUPTED if cut_short else 0
 
 
-def _stop_epoch(spec: Document, card: Card, original: Original | None, epochs: int | None) -> int:
-    horizon = int(spec.get(card.epoch_key))
-    stop = epochs or (original.epochs if original else horizon)
-    if not 1 <= stop <= horizon:
-        raise SettingsError(
-            f"--epochs is {stop}; the spec's {card.epoch_key} allows 1 to {horizon}"
+def _store(results: Path | None, spec: Document) -> Store:
+    """Where the training is kept; one that is there is gone on with, if it is of this spec."""
+    if results is None:
+        return MemoryStore()
+    store = LocalStore(results.resolve())
+    key, text = f"spec.{spec.format}", spec.dump().encode()
+    if store.read(key) not in (None, text):
+        raise FolderError(
+            f"{results} holds a training of another spec", remedy="choose another -r DIR"
         )
-    return stop
+    store.replace(key, text)
+    return store
 
 
-def _original(spec_file: Path) -> Original | None:
-    """The trial that a recommendation file came from, if its folder is still around it."""
+def _stop_epoch(spec: Document, card: Card, epochs: int) -> int:
+    horizon = int(spec.get(card.epoch_key))
+    if epochs > horizon:
+        raise SettingsError(f"{epochs} epochs are asked for; {card.epoch_key} is {horizon}")
+    return epochs
+
+
+def _goal(spec_file: Path, spec: Document, card: Card) -> Goal:
+    """As the recommendation's own trial was trained, if its folder is still around the file."""
     folder = spec_file.resolve().parent
     number = spec_file.stem.removeprefix("recommendation_")
-    keys = [".", layout.experiment(int(number))] if number.isdecimal() else ["."]
+    keys = [".", layout.experiment(int(number))] if number.isdecimal() else []
     for key in keys:
         found = read_provenance(LocalStore(folder), key)
-        if found is not None and found.epochs_trained:
-            return Original(
+        if found is not None and found.epochs_trained and found.trial == int(number):
+            return Goal(
+                metric=found.metric,
+                direction=found.direction,
                 threads=found.threads,
+                gpus=found.gpus,
                 epochs=found.epochs_trained,
-                best_epoch=found.best_epoch,
-                place=f"recommendation {found.trial}",
+                repeats=found.trial,
             )
-    return None
-
-
-def _gpus(spec: Document, card: Card) -> int:
-    return int(spec.get(card.gpus_key)) if spec.has(card.gpus_key) else 0
+    return Goal(
+        metric=card.kpi,
+        direction=card.metrics[card.kpi].value,
+        threads=1,
+        gpus=int(spec.get(card.gpus_key)),
+        epochs=int(spec.get(card.epoch_key)),
+    )

@@ -37,9 +37,8 @@ def gain(state: RunState) -> str:
         return "your spec (recommendation 0) has no result to compare with"
     if best.trial == base.trial:
         return "your own spec (recommendation 0) leads"
-    difference = best.value - base.value
     return (
-        f"{difference:+.4f} over your spec (recommendation 0: {base.value:.4f} "
+        f"gain {best.score - base.score:.4f} over your spec (recommendation 0: {base.value:.4f} "
         f"after {base.fidelity} {plural(base.fidelity, 'epoch')})"
     )
 

@@ -121,6 +121,8 @@ class Controller:
         self._evaluate = evaluate
         self._listen = listen
         self._evaluating = False
+        self._evaluations_lost = 0
+        self._done = False
         self._metric = state.opened.metric
         self._direction = Direction(state.opened.direction)
 
@@ -200,9 +202,22 @@ class Controller:
         self._do(Tested(evaluation.trial, evaluation.epoch, dict(metrics), reason))
         self._events.commit()
 
+    def untested(self, evaluation: Evaluation, reason: str) -> None:
+        """The evaluation's worker was lost: try again, ``MAX_LOSSES`` times."""
+        self._evaluating = False
+        self._evaluations_lost += 1
+        if self._evaluations_lost > MAX_LOSSES:
+            self.tested(evaluation, {}, reason)
+
     def finish(self) -> str:
-        """Write the run's last record; return TAO's status, Done or Error."""
+        """Write the run's last record; return TAO's status, Done or Error.
+
+        Raises:
+            RaytaoError: if there is work left: a run that was cut short is not finished.
+        """
         if self.state.finished is None:
+            if not self._done:
+                raise RaytaoError("the run ended before its work was done; it can be resumed")
             best = self.state.incumbent
             reason = "" if best else "no trial has a result"
             self._do(Finished("Done" if best else "Error", reason))
@@ -225,6 +240,7 @@ class Controller:
             self._evaluating = True
             winner = self.state.trials[best.trial]
             return Evaluation(best.trial, best.epoch, winner.params, winner.horizon)
+        self._done = True
         return Done()
 
     def _lease(self, trial: int) -> Lease:
@@ -262,6 +278,7 @@ def open_run(
     slots: int = 1,
     evaluate: bool = False,
     listen: Listener | None = None,
+    only_look: bool = False,
 ) -> Controller:
     """Start a run, or go on where its log ends.
 
@@ -273,6 +290,7 @@ def open_run(
         slots: trials that may run at once.
         evaluate: whether the winner is measured on the test set at the end.
         listen: is told every new event.
+        only_look: write nothing; for drawing what is there.
 
     Raises:
         DamagedRun: if the log cannot be trusted or was written by a brain that decides otherwise.
@@ -280,8 +298,10 @@ def open_run(
     records = read_log(store, key)
     unsettled = _replay(records, brain)  # may refuse, so nothing is written before
     state = RunState.fold(records)
-    mend_tail(store, key)
     events = EventLog(store, key, next_seq=len(records))
+    if only_look:
+        return Controller(brain, events, state)
+    mend_tail(store, key)
     if not records:
         events.add(opened)
         state.apply(opened, at=time.time())
@@ -326,7 +346,7 @@ def _replay(records: list[Record], brain: Brain) -> tuple[int, Verdict] | None:
     epochs: Counter[int] = Counter()
     for record in records:
         event = record.event
-        if isinstance(event, Judged):
+        if isinstance(event, Judged) or due is not None:
             _agree(record, due)
             due = None
             continue
@@ -348,6 +368,12 @@ def _replay(records: list[Record], brain: Brain) -> tuple[int, Verdict] | None:
     return due
 
 
+def _gist(verdict: Judged) -> tuple[object, ...]:
+    """What a verdict does; its prose may change from version to version."""
+    promoted = [(one["trial"], one["budget"]) for one in verdict.promote]
+    return verdict.trial, verdict.decision, promoted, verdict.retire
+
+
 def _adopt(seq: int, event: Started, brain: Brain) -> None:
     try:
         start = brain.adopt(event.trial, event.params)
@@ -361,7 +387,8 @@ def _adopt(seq: int, event: Started, brain: Brain) -> None:
 
 
 def _agree(record: Record, due: tuple[int, Verdict] | None) -> None:
-    if due is None or judged(*due) != record.event:
+    logged = record.event
+    if due is None or not isinstance(logged, Judged) or _gist(judged(*due)) != _gist(logged):
         raise DamagedRun(
             f"record {record.seq}: the logged verdict {record.event} is not what the brain "
             "decides from the same reports: the log was edited or written by another version"

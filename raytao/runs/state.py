@@ -197,6 +197,7 @@ class RunState:
     def _report(self, event: Reported) -> None:
         trial = self.trials[event.trial]
         trial.history[event.epoch] = event.metrics
+        trial.losses = 0  # only losses without an epoch between them speak against a trial
         self.recent.append(event.seconds)
         best = trial.best_score
         if best is None or event.metrics[SCORE] > best:

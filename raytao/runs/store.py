@@ -13,6 +13,7 @@ import shutil
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from io import FileIO
 from pathlib import Path, PurePosixPath
 
 from raytao.errors import RaytaoError
@@ -124,9 +125,8 @@ class LocalStore(Store):
         path = self.path(key)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("ab") as file:
-                file.write(data)
-                file.flush()
+            with path.open("ab", buffering=0) as file:
+                _append_whole(file, data)
                 if durable:
                     os.fsync(file.fileno())
         except OSError as error:
@@ -267,6 +267,18 @@ def _write_durably(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _append_whole(file: FileIO, data: bytes) -> None:
+    """Append all of ``data`` or, where storage refuses (a full disk), none of it."""
+    before = file.seek(0, os.SEEK_END)
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[file.write(rest) :]
+    except OSError:
+        file.truncate(before)
+        raise
 
 
 def _sync_folder(path: Path) -> None:

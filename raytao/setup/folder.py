@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from raytao.errors import FolderError
 from raytao.runs.log import read_log
@@ -15,7 +18,7 @@ from raytao.spec import flatten
 from raytao.tao import layout
 from raytao.types import Json
 
-OURS = (layout.EVENTS, layout.RAY_SCRATCH)
+OURS = (layout.EVENTS, layout.RAY_SCRATCH, layout.LOCK)
 """What a driver leaves that was killed before its first record was whole."""
 
 SHOWN = 8
@@ -66,6 +69,29 @@ def inspect_folder(setup: Setup, *, resume: bool) -> Found:
             remedy=f"go on with it: raytao resume {folder}   (or run … --resume auto)",
         )
     return Found.SAME
+
+
+@contextmanager
+def owned(folder: Path) -> Iterator[None]:
+    """Be the one driver of the run in ``folder``: two would write one log, and ruin it.
+
+    The lock is the kernel's: it ends with the process, however that ends.
+
+    Raises:
+        FolderError: if another process holds it.
+    """
+    lock = FileLock(folder / layout.LOCK)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout as error:
+        raise FolderError(
+            f"another raytao is running in {folder}",
+            remedy=f"watch it with: raytao status {folder} --watch",
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def open_folder(folder: Path) -> tuple[Setup, RunState]:

@@ -6,6 +6,7 @@ written.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -58,8 +59,17 @@ class Setup:
         return cast(Brain, make(task, self.brain_settings))
 
     def recommendation(self, params: Params, horizon: int) -> Document:
-        """The entire train spec of a recommendation; ``horizon`` is its LR schedule's length."""
-        return self.spec.with_values({**params, self.card.epoch_key: horizon})
+        """The entire train spec of a recommendation, as it is trained.
+
+        ``horizon`` is the length of its LR schedule; the GPUs are those that a trial gets.
+        """
+        fixed = {self.card.epoch_key: horizon, self.card.gpus_key: self.gpus}
+        return self.spec.with_values({**params, **fixed})
+
+    @property
+    def gpus(self) -> int:
+        """GPUs that a trial sees; a share of one is one."""
+        return math.ceil(self.settings.resources.gpus)
 
     def identity(self) -> dict[str, Json]:
         """What makes this the same run: all that decides which trials are trained, and how."""
@@ -257,6 +267,7 @@ def _fit(
     plain = spec.plain()
     epochs = _whole_number(spec, card.epoch_key, at_least=1)
     _whole_number(spec, card.seed_key, at_least=0)
+    asked = _whole_number(spec, card.gpus_key, at_least=0)
     network.check(plain)
     space, notes = build_space(
         [row for row in card.table() if row.parameter != card.epoch_key],
@@ -281,7 +292,11 @@ def _fit(
         results=results,
         notes=notes,
     )
-    setup.new_brain()  # refuses R, nu and epochs that leave nothing to run
+    if asked > setup.gpus:
+        note = f"{card.gpus_key} is {asked}, but trials get resources.gpus: {setup.gpus}"
+        setup = replace(setup, notes=(*notes, note))
+    for horizon in {row.epochs for row in setup.new_brain().plan().rows}:
+        network.check(setup.recommendation({}, horizon).plain())
     return setup
 
 

@@ -8,6 +8,7 @@ import logging
 from raytao.runs.state import Best, Phase, RunState
 from raytao.runs.store import Store
 from raytao.tao import layout
+from raytao.types import SCORE
 
 log = logging.getLogger(__name__)
 
@@ -16,7 +17,7 @@ class BestModel:
     """Keeps ``best_model/`` equal to the best trial that is not being trained right now.
 
     A trial that is training may still replace its own checkpoints, so its model is taken over
-    when its segment ends; until then the folder shows the best of the others.
+    when its segment ends. What is shown stays while nothing at rest beats it.
     """
 
     def __init__(self, store: Store, suffix: str) -> None:
@@ -30,11 +31,21 @@ class BestModel:
         if best is None:
             self._withdraw_failed(state)
             return
-        if (best.trial, best.epoch, best.fidelity) == self._shown:
+        if (best.trial, best.epoch, best.fidelity) == self._shown or self._still_leads(
+            best, state
+        ):
             return
         if self._stage(best):
             self._store.replace_folder(layout.BEST_MODEL_STAGED, layout.BEST_MODEL)
             self._shown = (best.trial, best.epoch, best.fidelity)
+
+    def _still_leads(self, best: Best, state: RunState) -> bool:
+        """Whether what is shown beats ``best``: its trial trains on, and has not failed."""
+        if self._shown is None or self._shown[0] == best.trial:
+            return False
+        trial = state.trials[self._shown[0]]
+        shown = trial.history.get(self._shown[1])
+        return trial.phase is not Phase.FAILED and shown is not None and shown[SCORE] > best.score
 
     def _withdraw_failed(self, state: RunState) -> None:
         """A failed trial has no value: its model is not shown even where there is no other."""

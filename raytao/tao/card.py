@@ -18,7 +18,7 @@ from raytao.errors import SettingsError, SpecError, did_you_mean
 from raytao.networks.base import Network
 from raytao.space import Row, read_table
 from raytao.spec import Document, read_yaml
-from raytao.types import Direction
+from raytao.types import SCORE, Direction
 
 
 class _CardFile(BaseModel):
@@ -32,13 +32,14 @@ class _CardFile(BaseModel):
     spec_format: str
     kpi: str
     metrics: dict[str, Direction]
-    checkpoint: str
     datasets: dict[str, str] = {}
 
     @model_validator(mode="after")
     def _kpi_is_a_metric(self) -> Self:
         if self.kpi not in self.metrics:
             raise ValueError(f"kpi {self.kpi!r} is not among the metrics {list(self.metrics)}")
+        if SCORE in self.metrics:
+            raise ValueError(f"no metric may be called {SCORE!r}: that is the brains' own word")
         return self
 
 

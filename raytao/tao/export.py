@@ -2,7 +2,7 @@
 
 Keys and values are TAO 5.x's (TAO facts: controller.json, brain.json, automl_metadata.json,
 current_rec.json), extended where more is known: a ``why`` for every recommendation, the epochs
-granted and trained, the reason of a failure. Nothing is ever read back from these files.
+granted and trained, the reason of a failure. No decision is ever read back from these files.
 """
 
 from __future__ import annotations

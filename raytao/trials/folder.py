@@ -238,6 +238,8 @@ def _fresh(job: Job) -> Provenance:
         trial=job.trial,
         attempt=job.attempt,
         network=job.network,
+        metric=job.metric,
+        direction=job.direction,
         seed=job.seed,
         threads=job.threads,
         gpus=job.gpus,

@@ -32,6 +32,9 @@ class FailureKind(Enum):
     KILLED = "killed"
     """A signal ended the process."""
 
+    STORAGE = "storage"
+    """The results folder cannot be written, or is not there: no fault of the trial's."""
+
     DIVERGED = "diverged"
     """The watched metric is NaN or infinite."""
 

@@ -39,6 +39,8 @@ class Provenance:
     trial: int
     attempt: int
     network: str
+    metric: str
+    direction: str
     seed: int
     threads: int
     gpus: int
@@ -113,6 +115,8 @@ def _parsed(plain: Mapping[str, Any]) -> Provenance:
     return Provenance(
         **{name: int(plain[name]) for name in ("trial", "attempt", "seed", "threads", "gpus")},
         network=str(plain["network"]),
+        metric=str(plain["metric"]),
+        direction=str(plain["direction"]),
         versions={str(name): str(version) for name, version in plain["versions"].items()},
         host=str(plain["host"]),
         pid=int(plain["pid"]),

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from raytao.catalog import load
 from raytao.errors import RaytaoError
 from raytao.networks.base import Network
-from raytao.runs.store import Store
+from raytao.runs.store import Store, StoreError
 from raytao.trials.context import JobBroken, StopFlag, TrialContext, finite, stop_on_sigterm
 from raytao.trials.folder import ExperimentFolder, record_failure
 from raytao.trials.messages import Broken, Ended, Event, FailureKind, Job, Measured
@@ -102,6 +102,8 @@ def _raised(error: Exception) -> Broken:
 
 def _kind(error: Exception) -> FailureKind:
     """Torch raises ``OutOfMemoryError`` for the GPU and a plain RuntimeError for the CPU."""
+    if isinstance(error, StoreError):
+        return FailureKind.STORAGE
     said = str(error).lower()
     out_of_memory = (
         isinstance(error, MemoryError)

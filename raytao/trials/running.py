@@ -119,8 +119,9 @@ class RunningJob:
     def ask_to_end(self) -> None:
         """SIGTERM to the job's process group; the job's own limits no longer count."""
         self._stopping = True
-        with suppress(BrokenPipeError):
-            os.write(self._lifeline, ASK_TO_END)
+        if not self._killed:
+            with suppress(BrokenPipeError):
+                os.write(self._lifeline, ASK_TO_END)
 
     def kill(self) -> None:
         """SIGKILL all that the job ever started, by ending its lifeline."""

@@ -10,12 +10,15 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ray import tune
 
 from raytao import catalog
-from raytao.trials.messages import Broken, Ended, EpochDone, Event, Job, event_to_json
+from raytao.runs.store import LocalStore
+from raytao.tao import layout
+from raytao.trials.messages import Broken, Ended, EpochDone, Event, FailureKind, Job, event_to_json
 from raytao.trials.supervisor import Supervisor
 
 POLL_SECONDS = 1.0
@@ -25,26 +28,31 @@ GRACE_SECONDS = 5.0
 class TrialActor(tune.Trainable):
     """One step answers with everything that happened since the last one, at least one event."""
 
+    _placed: bool
+    _ended: bool
+
     def setup(self, config: dict[str, Any]) -> None:
         """Start the first job; the supervisor outlives it."""
         self._job = Job.from_json(config["job"])
         network = catalog.load("raytao.networks", self._job.network, kind="network")()
         self._supervisor = Supervisor(network.preload, self._job.threads)
-        self._supervisor.start(self._job)
-        self._placed = False
+        self._begin()
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take over the next lease; the same actor serves any trial of the run."""
+        self._supervisor.stop(GRACE_SECONDS)
         self._job = Job.from_json(new_config["job"])
-        self._supervisor.start(self._job)
-        self._placed = False
+        self._begin()
         return True
 
     def step(self) -> dict[str, Any]:
         """Wait for news of the job; the last epoch is told together with the job's end."""
-        events: list[Event] = []
+        if self._ended:
+            raise RuntimeError("this lease is over")
+        events = self._refused()
         while not events or self._end_is_near(events):
             events += self._supervisor.events(POLL_SECONDS)
+        self._ended = isinstance(events[-1], Ended | Broken)
         told: dict[str, Any] = {"events": [event_to_json(event) for event in events]}
         if not self._placed:
             told["placed"] = [self._place()]  # in a list: Tune flattens dictionaries
@@ -63,6 +71,22 @@ class TrialActor(tune.Trainable):
     def load_checkpoint(self, checkpoint: Mapping[str, Any] | None) -> None:
         """Nothing: see ``save_checkpoint``."""
         del checkpoint
+
+    def _begin(self) -> None:
+        self._placed = self._ended = False
+        self._shared = LocalStore(Path(self._job.root)).read(layout.EVENTS) is not None
+        if self._shared:
+            self._supervisor.start(self._job)
+
+    def _refused(self) -> list[Event]:
+        """A worker that writes to a folder of its own would lose every model silently."""
+        if self._shared:
+            return []
+        reason = (
+            f"the results folder {self._job.root} is not to be seen on node "
+            f"{socket.gethostname()}: put results_dir on storage that all nodes share"
+        )
+        return [Broken(FailureKind.STORAGE, reason)]
 
     def _end_is_near(self, events: list[Event]) -> bool:
         """The rung is reached, but the child has not yet closed its files."""

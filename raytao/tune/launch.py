@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, assert_never
@@ -12,19 +13,29 @@ from typing import Any, Protocol, assert_never
 import ray
 from ray import tune
 
+from raytao.errors import RaytaoError
 from raytao.runs.controller import Controller, Evaluation, Lease, open_run
 from raytao.runs.eta import Remaining, remaining
 from raytao.runs.events import Event
 from raytao.runs.state import RunState
-from raytao.runs.store import LocalStore
+from raytao.runs.store import LocalStore, StoreError
+from raytao.setup.drawing import exporter_of
+from raytao.setup.folder import owned
 from raytao.setup.resolve import Setup
 from raytao.tao import layout
-from raytao.tao.export import Exporter
 from raytao.trials.messages import Job, Limits
 from raytao.tune.actor import TrialActor
 from raytao.tune.cluster import Cluster, connect, slots
-from raytao.tune.interrupts import Interrupts
-from raytao.tune.lease import JobOf, LeaseBook, LeaseScheduler, LeaseSearcher, NotSaved, Work
+from raytao.tune.interrupts import Interrupted, Interrupts
+from raytao.tune.lease import (
+    JobOf,
+    LeaseBook,
+    LeaseScheduler,
+    LeaseSearcher,
+    NotSaved,
+    RunAbandoned,
+    Work,
+)
 
 
 class Observer(Protocol):
@@ -62,44 +73,59 @@ def launch(setup: Setup, observer: Observer) -> RunState:
 
 def _run(setup: Setup, cluster: Cluster, observer: Observer, interrupts: Interrupts) -> RunState:
     room = slots(cluster, setup.settings.resources, setup.settings.slots)
-    store = LocalStore(setup.results.resolve())
-    store.sweep()
-    controller = open_run(
-        store,
-        layout.EVENTS,
-        setup.new_brain(),
-        setup.opened(),
-        slots=room,
-        evaluate=setup.settings.evaluate,
-        listen=observer.event,
-    )
-    observer.connected(f"{cluster}; {room} trials at once")
-    exporter = Exporter(
-        store,
-        controller,
-        lambda params, horizon: setup.recommendation(params, horizon).dump(),
-        suffix=setup.spec.format,
-        keep_all=not setup.settings.delete_intermediate_checkpoints,
-    )
+    setup.results.mkdir(parents=True, exist_ok=True)
+    with owned(setup.results):
+        store = LocalStore(setup.results.resolve())
+        store.sweep()
+        controller = open_run(
+            store,
+            layout.EVENTS,
+            setup.new_brain(),
+            setup.opened(),
+            slots=room,
+            evaluate=setup.settings.evaluate,
+            listen=observer.event,
+        )
+        observer.connected(f"{cluster}; {room} trials at once")
+        _work(setup, controller, store, observer, interrupts)
+        return controller.state
+
+
+def _work(
+    setup: Setup,
+    controller: Controller,
+    store: LocalStore,
+    observer: Observer,
+    interrupts: Interrupts,
+) -> None:
+    """Train until nothing is left to do, and leave a folder that shows how far it came."""
+    exporter = exporter_of(setup, store, controller)
     plan = controller.brain.plan()
+
+    def show(*, now: bool = False) -> None:
+        left = remaining(controller.state, plan, controller.slots)
+        exporter.draw(left, now=now)
+        observer.step(controller.state, left)
 
     def step() -> None:
         interrupts.check()
         controller.tick()
-        left = remaining(controller.state, plan, room)
-        exporter.draw(left)
-        observer.step(controller.state, left)
+        show()
 
     try:
-        _fit(controller, job_maker(setup, store.root), setup, room, step)
+        _fit(controller, job_maker(setup, store.root), setup, step)
+        show(now=True)  # whole before the log says so, for a finished run is not drawn again
         controller.finish()
-    finally:
+        show(now=True)
+    except Interrupted:
         controller.flush()
-        left = remaining(controller.state, plan, room)
-        exporter.draw(left, now=True)
-        observer.step(controller.state, left)
-        store.delete(layout.RAY_SCRATCH)
-    return controller.state
+        show(now=True)
+        raise
+    except RunAbandoned as stop:
+        raise RaytaoError(f"the run stopped: {stop}") from stop
+    finally:
+        with suppress(StoreError):
+            store.delete(layout.RAY_SCRATCH)
 
 
 def job_maker(setup: Setup, root: Path) -> JobOf:
@@ -123,7 +149,7 @@ def job_maker(setup: Setup, root: Path) -> JobOf:
             direction=setup.direction.value,
             seed=int(document.get(setup.card.seed_key)),
             threads=max(1, math.floor(resources.cpus)),
-            gpus=math.ceil(resources.gpus),
+            gpus=setup.gpus,
             limits=Limits(limits.seconds, limits.idle_seconds),
         )
         match work:
@@ -142,11 +168,10 @@ def _fit(
     controller: Controller,
     job_of: JobOf,
     setup: Setup,
-    room: int,
     step: Callable[[], None],
 ) -> None:
     """One Tune experiment from here to the end of the run."""
-    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(room)
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(controller.slots)
     resources = setup.settings.resources
     book = LeaseBook(controller)
     tuner = tune.Tuner(
@@ -155,7 +180,7 @@ def _fit(
             search_alg=LeaseSearcher(book, job_of),
             scheduler=LeaseScheduler(book),
             num_samples=-1,
-            max_concurrent_trials=room,
+            max_concurrent_trials=controller.slots,
             reuse_actors=True,
             trial_dirname_creator=lambda trial: f"lease_{trial.trial_id}",
         ),
@@ -163,7 +188,7 @@ def _fit(
             name="leases",
             storage_path=str(setup.results.resolve() / layout.RAY_SCRATCH),
             verbose=0,
-            callbacks=[_StepCallback(step)],
+            callbacks=[_StepCallback(book, step)],
             failure_config=tune.FailureConfig(max_failures=0),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
@@ -174,9 +199,12 @@ def _fit(
 class _StepCallback(NotSaved, tune.Callback):
     """Tune's event loop turns about ten times a second; everything periodic hangs on it."""
 
-    def __init__(self, step: Callable[[], None]) -> None:
+    def __init__(self, book: LeaseBook, step: Callable[[], None]) -> None:
+        self._book = book
         self._step = step
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         del iteration, trials, info
-        self._step()
+        with self._book.sheltered():
+            self._step()
+        self._book.check()

@@ -6,13 +6,15 @@ Tune. The searcher hands out leases, the scheduler is the one observer of result
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeAlias, assert_never
 
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from raytao.errors import RaytaoError
 from raytao.runs.controller import Controller, Evaluation, Lease
 from raytao.runs.events import Placed
 from raytao.trials.messages import (
@@ -38,6 +40,10 @@ class NotSaved:
         return {}
 
 
+class RunAbandoned(BaseException):
+    """The run must stop, resumable; not an ``Exception``, for Tune swallows those."""
+
+
 class LeaseBook(NotSaved):
     """Which Tune trial holds which lease; shared by the two adapters of one run."""
 
@@ -45,6 +51,7 @@ class LeaseBook(NotSaved):
         self.controller = controller
         self._work: dict[str, Work] = {}
         self._reasons: dict[str, str] = {}
+        self._abandoned: RunAbandoned | None = None
 
     def hand_out(self, tune_id: str, work: Work) -> None:
         """A lease goes to a Tune trial."""
@@ -66,17 +73,42 @@ class LeaseBook(NotSaved):
             case Lease():
                 self.controller.lost(work.trial, work.attempt, reason)
             case Evaluation() if self.controller.state.tested is None:
-                self.controller.tested(work, {}, reason)
+                self.controller.untested(work, reason)
             case _:
                 pass
+
+    def abandon(self, reason: str) -> None:
+        """The run cannot go on here; no trial is to blame. ``check`` ends it."""
+        self._abandoned = self._abandoned or RunAbandoned(reason)
+
+    @contextmanager
+    def sheltered(self) -> Iterator[None]:
+        """Abandon the run on an error of ours, which Tune would swallow or turn into its own."""
+        try:
+            yield
+        except RaytaoError as error:
+            self.abandon(str(error))
+
+    def check(self) -> None:
+        """Raise if the run was abandoned.
+
+        Raises:
+            RunAbandoned: at the next turn of Tune's loop.
+        """
+        if self._abandoned is not None:
+            raise self._abandoned
 
     def deliver(self, work: Work, event: Event) -> Decision:
         """Tell the controller what a child told."""
         match work, event:
             case Lease(), EpochDone(epoch=epoch, metrics=metrics, seconds=seconds):
                 return self.controller.report(work.trial, work.attempt, epoch, metrics, seconds)
+            case _, Broken(kind=FailureKind.STORAGE, reason=reason):
+                self.abandon(reason)
             case Lease(), Broken(kind=FailureKind.KILLED, reason=reason):
                 self.controller.lost(work.trial, work.attempt, reason)
+            case Evaluation(), Broken(kind=FailureKind.KILLED, reason=reason):
+                self.controller.untested(work, reason)
             case Lease(), Broken(kind=kind, reason=reason):
                 self.controller.broke(work.trial, work.attempt, kind.value, reason)
             case Evaluation(), Measured(metrics=metrics):
@@ -111,23 +143,26 @@ class LeaseSearcher(NotSaved, Searcher):
 
     def suggest(self, trial_id: str) -> Any:
         """A configuration, None for "ask later", or the word FINISHED."""
-        match self._book.controller.suggest():
-            case Lease() | Evaluation() as work:
-                self._book.hand_out(trial_id, work)
-                return {"job": self._job_of(work).to_json()}
-            case Wait():
-                return None
-            case Done():
-                return Searcher.FINISHED
-            case other:
-                assert_never(other)
+        with self._book.sheltered():
+            match self._book.controller.suggest():
+                case Lease() | Evaluation() as work:
+                    self._book.hand_out(trial_id, work)
+                    return {"job": self._job_of(work).to_json()}
+                case Wait():
+                    return None
+                case Done():
+                    return Searcher.FINISHED
+                case other:
+                    assert_never(other)
+        return Searcher.FINISHED
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         """Settle the lease; Tune retries nothing, so an error is final for this attempt."""
         del result, error
-        self._book.close(trial_id)
+        with self._book.sheltered():
+            self._book.close(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the event log is the state."""
@@ -152,11 +187,12 @@ class LeaseScheduler(NotSaved, FIFOScheduler):
         """Deliver every event of a step, in order, until one ends the lease."""
         del tune_controller
         work = self._book.work(trial.trial_id)
-        self._note_place(work, result)
-        for told in result["events"]:
-            if self._book.deliver(work, event_from_json(told)) is not Decision.CONTINUE:
-                return str(TrialScheduler.STOP)
-        return str(TrialScheduler.CONTINUE)
+        with self._book.sheltered():
+            self._note_place(work, result)
+            told = map(event_from_json, result["events"])
+            if all(self._book.deliver(work, event) is Decision.CONTINUE for event in told):
+                return str(TrialScheduler.CONTINUE)
+        return str(TrialScheduler.STOP)
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """Keep the reason; the lease is settled when Tune gives the trial up."""

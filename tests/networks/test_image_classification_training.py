@@ -291,7 +291,6 @@ def test_a_checkpoint_has_the_size_foretold(model: dict[str, Any], kind: str) ->
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("amp", [False, True])
 def test_a_gpu_trains_resumes_and_tests(amp: bool) -> None:
     spec = {"train": {"num_epochs": 4, "num_gpus": 1, "amp": amp, "optim": {"lr": 0.01}}}

@@ -136,19 +136,32 @@ def test_a_worse_trial_changes_nothing(folder: Folder) -> None:
     assert folder.shown() == folder.model_of(0, 1)
 
 
-def test_while_the_best_trains_on_the_best_of_the_others_is_shown(folder: Folder) -> None:
+def test_while_the_best_trains_on_its_earlier_model_is_shown(folder: Folder) -> None:
     folder.train(0, 0.5)
     folder.stop(0)
     folder.train(1, 0.7)
     folder.pause(1)
     model = renew(folder)
+    before = folder.shown()
+    assert before == folder.model_of(1, 1)
     folder.promote(1)
     folder.train(1, 0.9)
     renew(folder, model)
-    assert folder.shown() == folder.model_of(0, 1)
+    assert folder.shown() == before
     folder.stop(1)
     renew(folder, model)
     assert folder.shown() == folder.model_of(1, 2)
+
+
+def test_a_better_trial_takes_over_while_the_shown_one_trains_on(folder: Folder) -> None:
+    folder.train(0, 0.5)
+    folder.pause(0)
+    model = renew(folder)
+    folder.promote(0)
+    folder.train(1, 0.6)
+    folder.stop(1)
+    renew(folder, model)
+    assert folder.shown() == folder.model_of(1, 1)
 
 
 def test_a_promoted_trial_that_fails_gives_way_to_the_second_best(folder: Folder) -> None:

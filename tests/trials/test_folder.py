@@ -163,7 +163,7 @@ def test_storage_that_fails_breaks_the_job_with_a_sentence(story: Story, fatal: 
     *epochs, last = events
     assert all(isinstance(event, EpochDone) for event in epochs)
     if isinstance(last, Broken):
-        assert last == Broken(FailureKind.ERROR, f"cannot write {KEY}: No space left on device")
+        assert last == Broken(FailureKind.STORAGE, f"cannot write {KEY}: No space left on device")
     else:
         assert last == Ended(story.stop)
 
@@ -342,8 +342,9 @@ def test_provenance_names_what_a_result_depends_on(open_folder: OpenFolder) -> N
     folder.end("done")
     plain = json.loads(store.files[f"{KEY}/raytao.json"])
     assert list(plain) == [
-        "format", "trial", "attempt", "network", "seed", "threads", "gpus", "versions", "host",
-        "pid", "history", "seconds", "best_epoch", "epochs_trained", "checkpoints", "ended",
+        "format", "trial", "attempt", "network", "metric", "direction", "seed", "threads", "gpus",
+        "versions", "host", "pid", "history", "seconds", "best_epoch",
+        "epochs_trained", "checkpoints", "ended",
     ]  # fmt: skip
     assert {"python", "raytao", "platform"} <= set(plain["versions"])
     assert plain["checkpoints"]["latest"] == {"epoch": 1, "file": "weights/model_epoch_001.pth"}
