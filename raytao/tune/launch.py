@@ -59,8 +59,13 @@ def launch(setup: Setup, observer: Observer) -> RunState:
 
     Raises:
         Interrupted: after Ctrl-C or SIGTERM; everything reported is in the log.
-        UserError: if no trial fits on the cluster. Nothing was written then.
+        FolderError: if another process is running it.
+        SettingsError: if no trial fits on the cluster. Nothing was written then.
+        RaytaoError: if the run cannot go on, such as on a full disk; it can be resumed.
     """
+    if setup.results.is_dir():
+        with owned(setup.results):  # a second driver is refused before it starts Ray
+            pass
     with Interrupts() as interrupts:
         cluster = connect(setup.settings.address)
         interrupts.install()

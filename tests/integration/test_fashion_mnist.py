@@ -51,6 +51,15 @@ def test_a_promoted_trial_continues_at_its_next_epoch_without_a_jump(results: Pa
         assert all(after < JUMP * before for before, after in pairwise(losses)), losses
 
 
+def test_training_the_winner_again_gives_its_metric_to_the_bit(results: Path) -> None:
+    best = RunState.fold(driver.records(results)).incumbent
+    assert best is not None
+    recommendation = results / layout.BEST_MODEL / layout.recommendation(best.trial)
+    done = driver.command("train", "image_classification", "-e", recommendation, cwd=results)
+    assert done.returncode == 0, done.stderr
+    assert f"best epoch {best.epoch}: val_acc {best.value!r}" in done.stdout.splitlines()
+
+
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not DATA.is_dir():
