@@ -13,6 +13,7 @@ import shutil
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from contextlib import suppress
 from io import FileIO
 from pathlib import Path, PurePosixPath
 
@@ -117,7 +118,7 @@ class LocalStore(Store):
             temporary.replace(path)
             _sync_folder(path.parent)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
+            _forget(temporary)
             raise _refused("write", path, error) from error
 
     def append_batch(self, key: str, data: bytes, *, durable: bool = True) -> None:
@@ -172,7 +173,7 @@ class LocalStore(Store):
         except OSError as error:
             raise _refused("create", path, error) from error
         finally:
-            temporary.unlink(missing_ok=True)
+            _forget(temporary)
 
     def sweep(self, prefix: str = "") -> None:
         """See Store."""
@@ -260,6 +261,12 @@ def _below(keys: Iterable[str], prefix: str) -> list[str]:
 def _temporary(path: Path) -> Path:
     """A name beside ``path`` that no other process or thread uses."""
     return path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}{TEMPORARY}")
+
+
+def _forget(temporary: Path) -> None:
+    """Remove what an interrupted write left; where storage refuses that too, so be it."""
+    with suppress(OSError):
+        temporary.unlink(missing_ok=True)
 
 
 def _write_durably(path: Path, data: bytes) -> None:

@@ -127,7 +127,8 @@ def _work(
         show(now=True)
         raise
     except RunAbandoned as stop:
-        raise RaytaoError(f"the run stopped: {stop}") from stop
+        remedy = f"when that is mended: raytao resume {setup.results}"
+        raise RaytaoError(f"the run stopped: {stop}\n  {remedy}") from stop
     finally:
         with suppress(StoreError):
             store.delete(layout.RAY_SCRATCH)

@@ -69,6 +69,8 @@ class LeaseBook(NotSaved):
         """A Tune trial is over; a lease that it did not settle is lost and offered again."""
         work = self._work.pop(tune_id, None)
         reason = self._reasons.pop(tune_id, "the worker ended without a word")
+        if self._abandoned is not None:
+            return  # a resumed run offers it again; nobody is to blame
         match work:
             case Lease():
                 self.controller.lost(work.trial, work.attempt, reason)

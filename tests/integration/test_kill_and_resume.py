@@ -115,6 +115,9 @@ def test_an_interrupted_run_says_how_to_go_on(
     (tmp_path / "run.yaml").write_text(BAYESIAN)
     process = driver.start("run", "run.yaml", cwd=tmp_path)
     driver.wait_until(lambda: len(reports(tmp_path / "results")) >= 2, 90, "two epochs")
+    second = driver.command("resume", "results", cwd=tmp_path)
+    assert second.returncode == 2
+    assert "another raytao is running" in second.stderr
     processes = driver.family(process.pid)
     process.send_signal(number)
     assert process.wait(30) == code

@@ -106,6 +106,14 @@ def test_a_verdict_may_be_worded_otherwise_but_not_be_another(
         assert len(open_run(store, KEY, brain, OPENED).state.trials) == 3
 
 
+def test_a_write_below_a_file_is_refused_in_words(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    store.replace("experiment_0", b"a file where a folder should be")
+    for write in (store.replace, store.create_exclusive, store.append_batch):
+        with pytest.raises(StoreError, match="experiment_0"):
+            write("experiment_0/raytao.json", b"{}")
+
+
 def test_an_append_that_storage_cuts_short_leaves_nothing(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     store.append_batch("log", b"whole line\n")
