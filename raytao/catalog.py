@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -10,6 +9,9 @@ from typing import Any
 
 import raytao
 from raytao.errors import SettingsError, did_you_mean
+
+FOR_TESTS = ("toy",)
+"""Registered names that no user needs to be told."""
 
 
 def configs() -> Path:
@@ -36,6 +38,8 @@ def run_file(name_or_path: str) -> Path:
     shipped = shipped_runs()
     if name_or_path in shipped:
         return shipped[name_or_path]
+    if path.is_dir():
+        raise SettingsError(f"{name_or_path!r} is a folder", remedy="name a run file in it")
     raise SettingsError(
         f"no run file {name_or_path!r}: neither a file nor the name of a shipped run",
         remedy=did_you_mean(name_or_path, shipped),
@@ -47,14 +51,13 @@ def registered(group: str) -> list[str]:
     return sorted({point.name for point in entry_points(group=group)})
 
 
-def load(group: str, name: str, *, kind: str, hidden: Sequence[str] = ()) -> Any:
+def load(group: str, name: str, *, kind: str) -> Any:
     """Load what is registered as ``name``, built-in or from another package.
 
     Args:
         group: the entry-point group.
         name: the registered name, or ``package.module:attribute`` for what is not registered.
         kind: the word for it in the error, such as ``"network"``.
-        hidden: names that the error does not offer.
 
     Raises:
         SettingsError: if nothing has that name.
@@ -64,7 +67,7 @@ def load(group: str, name: str, *, kind: str, hidden: Sequence[str] = ()) -> Any
             return point.load()
     if ":" in name:
         return _load_path(name, kind)
-    known = [n for n in registered(group) if n not in hidden]
+    known = [n for n in registered(group) if n not in FOR_TESTS]
     raise SettingsError(f"unknown {kind} {name!r}", remedy=did_you_mean(name, known))
 
 

@@ -270,7 +270,7 @@ class Hyperband(Brain):
             Promotion(
                 trial,
                 {EPOCHS: budgets[rung + 1]},
-                f"rank {rank} of {len(ranked)} at {budgets[rung]} epochs",
+                f"rank {rank} of {len(ranked)} at epoch {budgets[rung]}",
             )
             for rank, trial in enumerate(chosen, start=1)
         )

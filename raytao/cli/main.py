@@ -121,7 +121,7 @@ def status(folder: Path, watch: bool, as_json: bool) -> None:
     "--results",
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="Keep log lines, status and weights here; default: nothing is kept.",
+    help="Keep log, status and weights here; default: nothing is kept.",
 )
 @click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="Stop after N epochs.")
 def train(network: str, spec_file: Path, results: Path | None, epochs: int | None) -> None:

@@ -66,11 +66,12 @@ def _conclude(state: RunState, setup: Setup, seconds: float | None) -> int:
 
 
 def header(setup: Setup) -> str:
-    """One line that says what is being run."""
+    """What is being run; fits 80 columns but for a long folder."""
     brain = setup.settings.brain["name"]
     return (
         f"raytao {setup.settings.network} · {brain} · {setup.metric} "
-        f"({setup.direction.value}) · {len(setup.space.names)} parameters · {setup.results}"
+        f"({setup.direction.value}) · {len(setup.space.names)} parameters\n"
+        f"results in {setup.results}"
     )
 
 
@@ -110,8 +111,10 @@ class PlainObserver:
                 yield f"recommendation {trial}: {why} (up to {horizon[EPOCHS]} epochs)"
             case Reported(trial=trial, epoch=epoch, metrics=metrics, seconds=seconds):
                 yield from self._where(trial, state)
+                known = state.trials[trial]
+                tail = "" if known.budget == known.horizon else f" (of {known.horizon})"
                 yield (
-                    f"recommendation {trial} epoch {epoch}/{state.trials[trial].budget}: "
+                    f"recommendation {trial} epoch {epoch}/{known.budget}{tail}: "
                     f"{self._metric} {metrics[self._metric]:.4f} ({seconds:.1f} s)"
                 )
             case Judged(promote=promote, retire=retire):
@@ -138,7 +141,7 @@ class PlainObserver:
             self._places[trial] = place.attempt
             yield (
                 f"recommendation {trial} runs on node {place.node}, pid {place.pid}, "
-                f"{place.cpus:g} CPUs, {place.gpus:g} GPUs"
+                f"{place.cpus:g} {plural(place.cpus, 'CPU')}, {place.gpus:g} GPUs"
             )
 
 

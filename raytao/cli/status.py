@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import click
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 
 from raytao.brains.base import Plan
@@ -15,7 +15,7 @@ from raytao.cli.running import header
 from raytao.cli.view import indicators, live, trials_table
 from raytao.runs.eta import Remaining, remaining
 from raytao.runs.state import RunState
-from raytao.setup.folder import open_folder, read_state
+from raytao.setup.folder import is_driven, open_folder, read_state
 from raytao.setup.resolve import Setup
 from raytao.tao.export import controller_json, metadata_json
 
@@ -27,41 +27,50 @@ def show_status(folder: Path, *, watch: bool, as_json: bool) -> None:
     setup, state = open_folder(folder)
     plan = setup.new_brain().plan()
     if as_json:
-        click.echo(json.dumps(status_json(state, _left(state, plan, setup)), indent=2))
+        word = status_word(state, driven=is_driven(folder))
+        click.echo(json.dumps(status_json(state, _left(state, plan, setup), word), indent=2))
         return
     if watch:
         _watch(folder, setup, plan)
         return
     console = Console()
     console.print(header(setup), style="bold", highlight=False)
-    console.print(f"status {status_word(state)}", highlight=False)
+    console.print(_status_line(folder, state), highlight=False)
     console.print(indicators(state, _left(state, plan, setup), plan))
     console.print(trials_table(state, limit=None))
 
 
-def status_json(state: RunState, left: Remaining) -> dict[str, object]:
+def status_json(state: RunState, left: Remaining, word: str) -> dict[str, object]:
     """TAO's indicators and the list of trials."""
     return {
-        "status": status_word(state),
+        "status": word,
         "automl_metadata": metadata_json(state, left),
         "controller": controller_json(state),
     }
 
 
-def status_word(state: RunState) -> str:
-    """TAO's job status; a log without an end is Running, or its driver is gone."""
+def status_word(state: RunState, *, driven: bool) -> str:
+    """TAO's job status; a run without an end whose driver is gone is Interrupted."""
     if state.finished:
         return state.finished.status
-    return "Running" if state.trials else "Pending"
+    return "Running" if driven else "Interrupted"
+
+
+def _status_line(folder: Path, state: RunState) -> str:
+    word = status_word(state, driven=is_driven(folder))
+    if word != "Interrupted":
+        return f"status {word}"
+    return f"status {word}: no raytao drives it here; go on with: raytao resume {folder}"
 
 
 def _watch(folder: Path, setup: Setup, plan: Plan) -> None:
     with Live(console=Console(), auto_refresh=False) as view:
         while True:
-            state = read_state(folder)
+            state, goes_on = read_state(folder), is_driven(folder)
             left = _left(state, plan, setup)
-            view.update(live(header(setup), state, left, plan), refresh=True)
-            if state.finished:
+            table = live(header(setup), state, left, plan)
+            view.update(Group(table, _status_line(folder, state)), refresh=True)
+            if state.finished or not goes_on:
                 return
             time.sleep(WATCH_SECONDS)
 

@@ -28,7 +28,7 @@ def summary(state: RunState, results: Path, seconds: float | None) -> Iterator[s
         yield f"best model   {results / layout.BEST_MODEL / layout.checkpoint(best.epoch)}"
         yield f"             {describe_best(best)}"
         yield f"validation   {metric} {best.value:.4f}"
-        yield f"             {gain(state)}"
+        yield from (f"             {line}" for line in gain(state).splitlines())
         yield from _test(state)
     yield from _failures(state)
 
@@ -44,7 +44,8 @@ def _test(state: RunState) -> Iterator[str]:
         yield f"test         not measured: {state.tested.reason}"
         return
     shown = measured(state.tested.metrics)
-    yield f"test         {shown} (held out, measured once)"
+    yield f"test         {shown}"
+    yield "             (held out, measured once)"
 
 
 def _failures(state: RunState) -> Iterator[str]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
+import sys
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -10,9 +13,11 @@ from typing import cast
 import click
 
 from raytao import catalog
+from raytao.cli.view import plural
 from raytao.errors import FolderError, SettingsError, SpecError
 from raytao.networks.base import Network
 from raytao.runs.store import LocalStore, MemoryStore, Store
+from raytao.setup.resolve import check_spec
 from raytao.spec import Document
 from raytao.tao import layout
 from raytao.tao.card import Card, load_card
@@ -46,10 +51,14 @@ def train_once(
         raise SpecError(f"no train spec {spec_file}")
     spec = Document.load(spec_file)
     card = load_card(network)
-    network.check(spec.plain())
+    check_spec(network, spec)
     goal = _goal(spec_file, spec, card)
     if goal.repeats is not None:
-        click.echo(f"repeating recommendation {goal.repeats}: {goal.threads} threads", err=True)
+        click.echo(
+            f"repeating recommendation {goal.repeats} on {goal.threads} "
+            f"{plural(goal.threads, 'thread')}",
+            err=True,
+        )
     # Read by the numerical libraries when they are imported, which the trainer does.
     os.environ.setdefault("OMP_NUM_THREADS", str(goal.threads))
     job = Job(
@@ -73,14 +82,16 @@ def train_once(
 
 def _train(job: Job, store: Store) -> int:
     told: list[Event] = []
+    stdout = sys.stdout
 
     def emit(event: Event) -> None:
         told.append(event)
         if isinstance(event, EpochDone):
             shown = " ".join(f"{k} {v:.6g}" for k, v in event.metrics.items())
-            click.echo(f"epoch {event.epoch}/{job.stop_epoch} {shown}")
+            click.echo(f"epoch {event.epoch}/{job.stop_epoch} {shown}", file=stdout)
 
-    run(job, store, emit)
+    with redirect_stdout(_LogFile(store, f"{FOLDER}/{layout.LOG}")):
+        run(job, store, emit)
     last = told[-1]
     if isinstance(last, Broken):
         click.echo(f"raytao: training failed ({last.kind.value}): {last.reason}", err=True)
@@ -91,6 +102,19 @@ def _train(job: Job, store: Store) -> int:
         click.echo(f"best epoch {done.best_epoch}: {job.metric} {best[job.metric]!r}")
     cut_short = isinstance(last, Ended) and last.epoch < job.stop_epoch
     return INTERRUPTED if cut_short else 0
+
+
+class _LogFile(io.TextIOBase):
+    """What the trainer prints, kept as a trial's is; the epochs are told in our own words."""
+
+    def __init__(self, store: Store, key: str) -> None:
+        self._store = store
+        self._key = key
+
+    def write(self, text: str) -> int:
+        """Append to the log."""
+        self._store.append_batch(self._key, text.encode(), durable=False)
+        return len(text)
 
 
 def _store(results: Path | None, spec: Document) -> Store:

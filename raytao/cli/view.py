@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 from rich.console import Group, RenderableType
@@ -11,6 +12,7 @@ from rich.text import Text
 from raytao.brains.base import Plan
 from raytao.runs.eta import Remaining
 from raytao.runs.state import Best, Phase, RunState, TrialState
+from raytao.types import SCORE
 
 ROWS = 12
 """Trials that the live view lists, the newest activity first."""
@@ -37,13 +39,21 @@ def gain(state: RunState) -> str:
         return "your spec (recommendation 0) has no result to compare with"
     if best.trial == base.trial:
         return "your own spec (recommendation 0) leads"
-    return (
-        f"gain {best.score - base.score:.4f} over your spec (recommendation 0: {base.value:.4f} "
-        f"after {base.fidelity} {plural(base.fidelity, 'epoch')})"
-    )
+    spent = f"{base.fidelity} {plural(base.fidelity, 'epoch')}"
+    words = f"gain {best.score - base.score:.4f} over your spec ({base.value:.4f} after {spent})"
+    if best.fidelity == base.fidelity:
+        return words
+    early = [metrics for n, metrics in history_of(best, state) if n <= base.fidelity]
+    equal = max(metrics[SCORE] for metrics in early) - base.score
+    return f"{words}\nat equal epochs: {equal:+.4f}"
 
 
-def plural(count: int, word: str) -> str:
+def history_of(best: Best, state: RunState) -> Iterable[tuple[int, dict[str, float]]]:
+    """Epochs of the best trial and what they measured."""
+    return state.trials[best.trial].history.items()
+
+
+def plural(count: float, word: str) -> str:
     """``epoch`` or ``epochs``."""
     return word if count == 1 else f"{word}s"
 
@@ -73,10 +83,10 @@ def indicators(state: RunState, left: Remaining, plan: Plan) -> Table:
 def trials_table(state: RunState, limit: int | None = ROWS) -> Table:
     """One row a trial: how far, how good, why it exists."""
     metric = state.opened.metric if state.opened else "metric"
-    table = Table(box=None, padding=(0, 1), pad_edge=False)
+    table = Table(box=None, padding=(0, 1), pad_edge=False, expand=True)
     for name in ("rec", "epochs", metric, "state"):
         table.add_column(name, justify="right" if name != "state" else "left", no_wrap=True)
-    table.add_column("why", overflow="ellipsis", no_wrap=True)
+    table.add_column("why", overflow="ellipsis", no_wrap=True, ratio=1)  # the one that is cut
     order = sorted(state.trials.values(), key=_activity)
     shown = order if limit is None else sorted(order[:limit], key=lambda t: t.number)
     for trial in shown if limit is not None else state.trials.values():
@@ -89,7 +99,7 @@ def live(header: str, state: RunState, left: Remaining, plan: Plan) -> Renderabl
     hidden = len(state.trials) - ROWS
     tail = Text(f"… and {hidden} more", style="dim") if hidden > 0 else Text("")
     return Group(
-        Text(header, style="bold", no_wrap=True, overflow="ellipsis"),
+        Text(header, style="bold"),
         indicators(state, left, plan),
         Text(""),
         trials_table(state),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import Enum
@@ -43,8 +44,9 @@ def inspect_folder(setup: Setup, *, resume: bool) -> Found:
         FolderError: if the folder holds another run, other files, or this run unasked.
     """
     folder = setup.results
-    if folder.exists() and not folder.is_dir():
-        raise FolderError(f"{folder} is a file", remedy="choose another results_dir")
+    _refuse_unusable(folder)
+    if is_driven(folder):
+        raise _busy(folder)
     state = RunState.fold(read_log(LocalStore(folder), layout.EVENTS))
     if state.opened is None:
         if folder.is_dir() and any(path.name not in OURS for path in folder.iterdir()):
@@ -61,6 +63,11 @@ def inspect_folder(setup: Setup, *, resume: bool) -> Found:
         raise FolderError(
             f"{folder} holds another run; it differs in\n{listed}{tail}",
             remedy="choose another results_dir, or go back to the settings of that run",
+        )
+    if not resume and state.finished:
+        raise FolderError(
+            f"{folder} holds this run, finished ({state.finished.status})",
+            remedy="choose another results_dir to run it again",
         )
     if not resume:
         raise FolderError(
@@ -84,14 +91,40 @@ def owned(folder: Path) -> Iterator[None]:
     try:
         lock.acquire(blocking=False)
     except Timeout as error:
-        raise FolderError(
-            f"another raytao is running in {folder}",
-            remedy=f"watch it with: raytao status {folder} --watch",
-        ) from error
+        raise _busy(folder) from error
     try:
         yield
     finally:
         lock.release()
+
+
+def is_driven(folder: Path) -> bool:
+    """Whether a process on this machine is driving the run in ``folder``; nothing is written."""
+    if not (folder / layout.LOCK).exists():
+        return False
+    lock = FileLock(folder / layout.LOCK)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
+def _busy(folder: Path) -> FolderError:
+    return FolderError(
+        f"another raytao is running in {folder}",
+        remedy=f"watch it with: raytao status {folder} --watch",
+    )
+
+
+def _refuse_unusable(folder: Path) -> None:
+    """Refuse a folder that cannot be made, or written, before Ray is started for nothing."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise FolderError(f"{there} is a file", remedy="choose another results_dir")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise FolderError(f"{there} cannot be written", remedy="choose another results_dir")
 
 
 def open_folder(folder: Path) -> tuple[Setup, RunState]:

@@ -15,7 +15,7 @@ from typing import Any, cast
 import raytao
 from raytao import catalog
 from raytao.brains.base import Brain, BrainSettings, Task
-from raytao.errors import SettingsError, SpecError, did_you_mean
+from raytao.errors import SettingsError, SpecError, UserError, Where, did_you_mean
 from raytao.networks.base import Network
 from raytao.runs.events import Opened
 from raytao.setup.places import Keys, Places
@@ -175,7 +175,7 @@ def _network(data: Mapping[str, Any]) -> Network:
     name = data["network"]
     if not isinstance(name, str):
         raise SettingsError(f"'network' must be a string, not {name!r}")
-    found = catalog.load("raytao.networks", name, kind="network", hidden=["toy"])
+    found = catalog.load("raytao.networks", name, kind="network")
     return cast(Network, found())
 
 
@@ -183,10 +183,10 @@ def _suspects(settings: Settings) -> dict[str, Keys]:
     """What an error from below may mention, and the setting that it then comes from."""
     search = settings.search
     return {
-        **{name: ["search", "ranges", name] for name in search.ranges},
-        **{name: ["search", "add"] for name in search.add},
-        **{name: ["search", "remove"] for name in search.remove},
         **{key: ["set", key] for key in flatten(settings.set)},
+        **{name: ["search", "remove"] for name in search.remove},
+        **{name: ["search", "add"] for name in search.add},
+        **{name: ["search", "ranges", name] for name in search.ranges},
         "metric": ["metric"],
         "R=": ["brain", "R"],
         **{f"{key}=": ["brain", key] for key in settings.brain},
@@ -203,6 +203,13 @@ def _base_spec(data: Mapping[str, Any], card: Card, folder: Path) -> Document:
     if not path.is_file():
         raise SpecError(f"train spec {own!r} not found", remedy=f"no file {path}")
     spec = Document.load(path)
+    for key in (card.epoch_key, card.seed_key, card.gpus_key):
+        if not spec.has(key):
+            raise SpecError(
+                f"a train spec of network {card.name!r} needs {key}",
+                where=Where(str(path)),
+                remedy=f"start from a copy of {default.file}",
+            )
     leaves = spec.keys()
     unknown = next((key for key in leaves if not default.has(key)), None)
     if unknown is not None:
@@ -268,7 +275,9 @@ def _fit(
     epochs = _whole_number(spec, card.epoch_key, at_least=1)
     _whole_number(spec, card.seed_key, at_least=0)
     asked = _whole_number(spec, card.gpus_key, at_least=0)
-    network.check(plain)
+    check_spec(network, spec)
+    if card.epoch_key in settings.search.add:
+        raise SettingsError(f"{card.epoch_key} is not searched: the brain grants the epochs")
     space, notes = build_space(
         [row for row in card.table() if row.parameter != card.epoch_key],
         plain,
@@ -296,8 +305,24 @@ def _fit(
         note = f"{card.gpus_key} is {asked}, but trials get resources.gpus: {setup.gpus}"
         setup = replace(setup, notes=(*notes, note))
     for horizon in {row.epochs for row in setup.new_brain().plan().rows}:
-        network.check(setup.recommendation({}, horizon).plain())
+        check_spec(network, setup.recommendation({}, horizon))
     return setup
+
+
+def check_spec(network: Network, spec: Document) -> None:
+    """Have the network check a spec; its complaints get the place of the key they name.
+
+    Raises:
+        UserError: if the network cannot train it.
+    """
+    try:
+        network.check(spec.plain())
+    except UserError as error:
+        named = [key for key in spec.keys() if key in error.message]  # noqa: SIM118
+        if error.where is not None:
+            raise
+        where = spec.where(max(named, key=len)) if named else Where(spec.file)
+        raise type(error)(error.message, where=where, remedy=error.remedy) from error
 
 
 def _whole_number(spec: Document, key: str, *, at_least: int) -> int:

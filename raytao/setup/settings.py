@@ -6,7 +6,15 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args, get_origin
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from raytao.errors import SettingsError, Where, did_you_mean
 from raytao.setup.places import Places
@@ -31,6 +39,14 @@ class Range(_Strict):
     valid_max: float | None = None
     valid_options: list[Any] | None = None
     option_weights: list[float] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _two_bounds_alone(cls, value: object) -> object:
+        """``[0.001, 0.1]`` is short for the two bounds."""
+        if isinstance(value, list) and len(value) == 2:
+            return {"valid_min": value[0], "valid_max": value[1]}
+        return value
 
 
 class Search(_Strict):
@@ -97,6 +113,8 @@ class Settings(_Strict):
         return {"name": value} if isinstance(value, str) else value
 
 
+_MODEL = ("model_type", "model_attributes_type")
+
 _NOUNS: Mapping[str, str] = {
     "int_type": "an integer",
     "int_parsing": "an integer",
@@ -130,7 +148,8 @@ def validate(model: type[BaseModel], data: Json, *, place: Places, below: str = 
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         keys = [*below.split("."), *first["loc"]] if below else list(first["loc"])
-        known = _known_keys(model, first["loc"][:-1])
+        inside = first["type"] in _MODEL
+        known = _known_keys(model, first["loc"] if inside else first["loc"][:-1])
         raise _readable(first, keys, known, place(keys)) from error
 
 
@@ -147,10 +166,17 @@ def _readable(
             return SettingsError(f"{name!r} is missing", where=where, remedy=f"add {name}: …")
         case kind if kind in _NOUNS:
             rule = f"{name!r} must be {_NOUNS[kind]}, not {value!r}"
-            return SettingsError(rule, where=where)
+            return SettingsError(rule, where=where, remedy=_how(problem, name, known))
         case _:
             rule = re.sub(r"^(Input|Value error,) ?", "", str(problem["msg"]))
             return SettingsError(f"{name!r} is {value!r}; it {rule}", where=where)
+
+
+def _how(problem: Mapping[str, Any], name: str, known: list[str]) -> str:
+    """What to write instead of a value of the wrong type, where that is not plain."""
+    if problem["type"] == "list_type":
+        return f"write {name}: [{problem['input']}]"
+    return f"its keys: {', '.join(known)}" if problem["type"] in _MODEL else ""
 
 
 def _known_keys(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:

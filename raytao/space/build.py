@@ -37,6 +37,7 @@ class _Making:
     """What a row's parameter is made from."""
 
     row: Row
+    original: Row
     conditions: tuple[Condition, ...]
     given: Mapping[str, Json]
     epochs: int
@@ -77,7 +78,8 @@ def build_space(
         SpaceError: if a name, a range or a condition cannot be used, or nothing is left.
     """
     ranges = ranges or {}
-    table = with_overrides({row.parameter: row for row in rows}, ranges)
+    originals = {row.parameter: row for row in rows}
+    table = with_overrides(originals, ranges)
     given = flatten(spec)
     chosen, notes = choose(
         table, given, add=add, remove=remove, override_disabled=override_disabled
@@ -96,7 +98,8 @@ def build_space(
                 f"{row.parameter}: not searched, because {dead.target} is {given[dead.target]!r}"
             )
             continue
-        parameters.append(_MAKERS[row.value_type](_Making(row, kept, given, epochs)))
+        making = _Making(row, originals[row.parameter], kept, given, epochs)
+        parameters.append(_MAKERS[row.value_type](making))
     if not parameters:
         raise SpaceError(
             "there is nothing to search: the table enables no parameter of this spec",
@@ -115,7 +118,16 @@ def _never_holds(
 def _float(making: _Making) -> Parameter:
     row = making.row
     found = float_range(row, making.value, math_cond(row))
-    return Float(row.parameter, found.low, found.high, found.log, conditions=making.conditions)
+    log = found.log or (found.low > 0 and _was_log(making))
+    return Float(row.parameter, found.low, found.high, log, conditions=making.conditions)
+
+
+def _was_log(making: _Making) -> bool:
+    """Whether the table's own range goes by magnitude; one that the user narrows still does."""
+    try:
+        return float_range(making.original, making.value, math_cond(making.original)).log
+    except SpaceError:  # a range that only the user's makes complete
+        return False
 
 
 def _int(making: _Making) -> Parameter:

@@ -28,13 +28,13 @@ def with_overrides(rows: Mapping[str, Row], ranges: Mapping[str, RangeOverride])
     complaints: list[str] = []
     for name, override in ranges.items():
         if name in rows:
-            complaints += [f"Parameter '{name}': {c}" for c in _complaints(rows[name], override)]
+            complaints += [f"{name}: {c}" for c in _complaints(rows[name], override)]
         else:
             near = did_you_mean(name, rows)
-            complaints.append(f"Parameter '{name}' not found in the parameter table ({near})")
+            complaints.append(f"{name} is not in the parameter table ({near})")
     if complaints:
         raise SpaceError(
-            f"Validation errors: {'; '.join(complaints)}",
+            "; ".join(complaints),
             remedy="an override may only narrow what the parameter table allows",
         )
     return {n: _laid_over(row, ranges[n]) if n in ranges else row for n, row in rows.items()}

@@ -40,13 +40,17 @@ class Cluster:
         return sum(node.get("GPU", 0.0) for node in self.nodes)
 
     def __str__(self) -> str:
-        count = len(self.nodes)
-        nodes = "node" if count == 1 else "nodes"
-        return f"Ray: {count} {nodes}, {self.cpus:g} CPUs, {self.gpus:g} GPUs"
+        nodes, cpus, gpus = len(self.nodes), self.cpus, self.gpus
+        return f"Ray: {counted(nodes, 'node')}, {counted(cpus, 'CPU')}, {counted(gpus, 'GPU')}"
 
     def capacity(self, resources: Resources) -> int:
         """Trials that fit at once; a trial does not span nodes."""
         return sum(_fit(node, resources) for node in self.nodes)
+
+
+def counted(number: float, word: str) -> str:
+    """``1 CPU``, ``2 CPUs``, ``0.5 CPUs``."""
+    return f"{number:g} {word}" if number == 1 else f"{number:g} {word}s"
 
 
 def connect(address: str | None) -> Cluster:

@@ -13,7 +13,7 @@ from typing import Any, Protocol, assert_never
 import ray
 from ray import tune
 
-from raytao.errors import RaytaoError
+from raytao.errors import FolderError, RaytaoError
 from raytao.runs.controller import Controller, Evaluation, Lease, open_run
 from raytao.runs.eta import Remaining, remaining
 from raytao.runs.events import Event
@@ -25,7 +25,7 @@ from raytao.setup.resolve import Setup
 from raytao.tao import layout
 from raytao.trials.messages import Job, Limits
 from raytao.tune.actor import TrialActor
-from raytao.tune.cluster import Cluster, connect, slots
+from raytao.tune.cluster import Cluster, connect, counted, slots
 from raytao.tune.interrupts import Interrupted, Interrupts
 from raytao.tune.lease import (
     JobOf,
@@ -78,7 +78,10 @@ def launch(setup: Setup, observer: Observer) -> RunState:
 
 def _run(setup: Setup, cluster: Cluster, observer: Observer, interrupts: Interrupts) -> RunState:
     room = slots(cluster, setup.settings.resources, setup.settings.slots)
-    setup.results.mkdir(parents=True, exist_ok=True)
+    try:
+        setup.results.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FolderError(f"cannot make {setup.results}: {error.strerror}") from error
     with owned(setup.results):
         store = LocalStore(setup.results.resolve())
         store.sweep()
@@ -91,7 +94,7 @@ def _run(setup: Setup, cluster: Cluster, observer: Observer, interrupts: Interru
             evaluate=setup.settings.evaluate,
             listen=observer.event,
         )
-        observer.connected(f"{cluster}; {room} trials at once")
+        observer.connected(f"{cluster}; {counted(room, 'trial')} at once")
         _work(setup, controller, store, observer, interrupts)
         return controller.state
 

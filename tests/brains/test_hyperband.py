@@ -89,7 +89,7 @@ def test_the_trace_in_the_contract_is_what_happens() -> None:
     assert score(brain, 1, 1, 0.9) == Verdict(Decision.PAUSE)
     assert fail(brain, 2, 0) == Verdict(
         Decision.STOP,
-        promote=(Promotion(1, {EPOCHS: 3}, "rank 1 of 2 at 1 epochs"),),
+        promote=(Promotion(1, {EPOCHS: 3}, "rank 1 of 2 at epoch 1"),),
         retire=(0,),
     )
     assert brain.suggest(3) == Wait()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,9 @@ from pathlib import Path
 import pytest
 
 import raytao
+from raytao.catalog import configs
+from raytao.setup.resolve import resolve
+from raytao.setup.settings import Settings
 
 pytestmark = [pytest.mark.ray, pytest.mark.integration]
 
@@ -38,6 +43,30 @@ def test_the_readmes_commands_work_in_order(tmp_path: Path) -> None:
             check=False,
         )
         assert done.returncode == 0, f"{line}\n{done.stderr}"
+
+
+def test_the_readmes_run_file_with_every_key_is_accepted(tmp_path: Path) -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", README.read_text(), flags=re.DOTALL)
+    assert len(blocks) == 2
+    shutil.copy(configs() / "networks/image_classification/spec.yaml", tmp_path / "my_spec.yaml")
+    (tmp_path / "run.yaml").write_text(blocks[1])
+    setup = resolve(str(tmp_path / "run.yaml"))
+    assert setup.settings.model_fields_set == set(Settings.model_fields)
+    assert "model.depth" in setup.space.names
+
+
+def test_the_readmes_ray_tune_script_runs(tmp_path: Path) -> None:
+    script = re.search(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
+    assert script is not None
+    done = subprocess.run(
+        [sys.executable, "-c", script.group(1)],
+        cwd=tmp_path,
+        env={**os.environ, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_run_file_of_the_readme_is_the_shipped_one() -> None:

@@ -137,19 +137,19 @@ class TestAGoodRunFile:
         (
             "search:\n  ranges:\n    model.x: {valid_min: 0.5, valid_max: 0.25}",
             4,
-            "Validation errors: Parameter 'model.x': valid_min must be less",
+            "model.x: valid_min must be less",
             "an override may only narrow",
         ),
         (
             "search:\n  ranges:\n    model.x: {valid_max: 2}",
             4,
-            "Validation errors: Parameter 'model.x': valid_max (2.0) cannot be greater",
+            "model.x: valid_max (2.0) cannot be greater",
             "an override may only narrow",
         ),
         (
             "search:\n  ranges:\n    model.z: {valid_max: 2}",
             4,
-            "Validation errors: Parameter 'model.z' not found",
+            "model.z is not in the parameter table",
             "an override may only narrow",
         ),
         (
@@ -253,7 +253,8 @@ class TestASpecOfOnesOwn:
     def test_a_key_that_every_run_needs_is_missed_before_anything_starts(self, key: str) -> None:
         lines = [line for line in OWN.splitlines() if not line.strip().startswith(key)]
         error = self.refused("\n".join(lines))
-        assert error.message.startswith(f"no key 'train.{key}'")
+        assert error.message == f"a train spec of network 'toy' needs train.{key}"
+        assert error.remedy.startswith("start from a copy of")
         assert error.where is not None
         assert error.where.file == "own.yaml"
 

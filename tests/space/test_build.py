@@ -174,6 +174,14 @@ def test_names_with_a_space_are_found_in_relations() -> None:
     assert only(made, spec=spec).conditions == (Condition("<", "soft_start .b"),)
 
 
+def test_a_range_that_the_user_narrows_keeps_the_scale_of_its_table() -> None:
+    wide = row("lr", valid_min=1e-4, valid_max=0.1)
+    narrow = {"lr": RangeOverride(valid_min=1e-3, valid_max=0.05)}
+    assert only(wide) == Float("lr", 1e-4, 0.1, log=True)
+    space, _ = build(wide, ranges=narrow)
+    assert space.parameters == (Float("lr", 1e-3, 0.05, log=True),)
+
+
 @pytest.mark.parametrize("depends_on", ["< absent", "< reg"])
 def test_a_dependency_that_cannot_be_kept_is_told(depends_on: str) -> None:
     space, notes = build(row("lr", depends_on=depends_on))
@@ -281,7 +289,7 @@ def test_an_override_chooses_and_weighs_options() -> None:
 @pytest.mark.parametrize(
     ("name", "override", "message"),
     [
-        ("x", RangeOverride(valid_min=1), "'x' not found in the parameter table"),
+        ("x", RangeOverride(valid_min=1), "x is not in the parameter table"),
         ("lr", RangeOverride(valid_min=0.5, valid_max=0.5), "valid_min must be less than"),
         ("lr", RangeOverride(valid_min=-1), r"\(-1\) cannot be less than schema minimum \(0.0\)"),
         ("lr", RangeOverride(valid_max=2), r"cannot be greater than schema maximum \(1.0\)"),
@@ -298,7 +306,7 @@ def test_an_override_beyond_the_table_is_refused(
         row("lr", valid_min=0.0, valid_max=1.0),
         row("reg", "categorical", valid_options=("a", "b")),
     )
-    with pytest.raises(SpaceError, match=f"Validation errors: .*{message}"):
+    with pytest.raises(SpaceError, match=message):
         build(*rows, ranges={name: override})
 
 
