@@ -60,7 +60,7 @@ def _status_line(folder: Path, state: RunState) -> str:
     word = status_word(state, driven=is_driven(folder))
     if word != "Interrupted":
         return f"status {word}"
-    return f"status {word}: no raytao drives it here; go on with: raytao resume {folder}"
+    return f"status {word}: no raytao drives it here\ngo on with: raytao resume {folder}"
 
 
 def _watch(folder: Path, setup: Setup, plan: Plan) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -88,7 +88,8 @@ def _train(job: Job, store: Store) -> int:
         told.append(event)
         if isinstance(event, EpochDone):
             shown = " ".join(f"{k} {v:.6g}" for k, v in event.metrics.items())
-            click.echo(f"epoch {event.epoch}/{job.stop_epoch} {shown}", file=stdout)
+            with suppress(BrokenPipeError):  # whoever read along may stop reading
+                click.echo(f"epoch {event.epoch}/{job.stop_epoch} {shown}", file=stdout)
 
     with redirect_stdout(_LogFile(store, f"{FOLDER}/{layout.LOG}")):
         run(job, store, emit)
