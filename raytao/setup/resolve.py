@@ -318,7 +318,8 @@ def check_spec(network: Network, spec: Document) -> None:
     try:
         network.check(spec.plain())
     except UserError as error:
-        named = [key for key in spec.keys() if key in error.message]  # noqa: SIM118
+        leaves = spec.keys()
+        named = [key for key in leaves if key in error.message]
         if error.where is not None:
             raise
         where = spec.where(max(named, key=len)) if named else Where(spec.file)
