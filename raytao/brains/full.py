@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import assert_never
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 from pydantic.aliases import AliasChoices
 
 from raytao.brains.base import Brain, BrainSettings, Plan, PlanRow, Task
@@ -33,8 +33,6 @@ from raytao.types import (
 
 class FullLengthSettings(BrainSettings):
     """Settings of brains whose trials are all full trainings."""
-
-    model_config = ConfigDict(strict=True)
 
     max_recommendations: int = Field(
         default=20,

@@ -21,7 +21,7 @@ from itertools import accumulate
 from typing import Any, ClassVar, assert_never
 
 import numpy as np
-from pydantic import ConfigDict, Field
+from pydantic import Field
 from pydantic.aliases import AliasChoices
 
 from raytao.brains.base import Brain, BrainSettings, Plan, PlanRow, Task
@@ -58,8 +58,6 @@ class HyperbandSettings(BrainSettings):
         overlap: start the next bracket while a rung waits.
         cap_epochs: bound every rung by the spec's epochs.
     """
-
-    model_config = ConfigDict(strict=True)
 
     R: int | None = _known_as("R", "automl_R", "automl_max_epochs")
     nu: int | None = _known_as("nu", "automl_nu", "automl_reduction_factor")

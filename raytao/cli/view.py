@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import timedelta
 
 from rich.console import Group, RenderableType
@@ -33,7 +32,7 @@ def clock(seconds: float | None) -> str:
 
 
 def gain(state: RunState) -> str:
-    """The incumbent against recommendation 0, in the metric's own unit, with both budgets."""
+    """How much better the incumbent is than recommendation 0; two lines if budgets differ."""
     best, base = state.incumbent, state.baseline
     if best is None or base is None:
         return "your spec (recommendation 0) has no result to compare with"
@@ -43,14 +42,9 @@ def gain(state: RunState) -> str:
     words = f"gain {best.score - base.score:.4f} over your spec ({base.value:.4f} after {spent})"
     if best.fidelity == base.fidelity:
         return words
-    early = [metrics for n, metrics in history_of(best, state) if n <= base.fidelity]
-    equal = max(metrics[SCORE] for metrics in early) - base.score
-    return f"{words}\nat equal epochs: {equal:+.4f}"
-
-
-def history_of(best: Best, state: RunState) -> Iterable[tuple[int, dict[str, float]]]:
-    """Epochs of the best trial and what they measured."""
-    return state.trials[best.trial].history.items()
+    history = state.trials[best.trial].history
+    early = max(metrics[SCORE] for n, metrics in history.items() if n <= base.fidelity)
+    return f"{words}\nat equal epochs: {early - base.score:+.4f}"
 
 
 def plural(count: float, word: str) -> str:

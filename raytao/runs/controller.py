@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -264,7 +263,7 @@ class Controller:
 
     def _do(self, event: Event) -> None:
         self._events.add(event)
-        self.state.apply(event, at=time.time())
+        self.state.apply(event)
         if self._listen:
             self._listen(event, self.state)
 
@@ -304,7 +303,7 @@ def open_run(
     mend_tail(store, key)
     if not records:
         events.add(opened)
-        state.apply(opened, at=time.time())
+        state.apply(opened)
         events.commit()
         return Controller(brain, events, state, slots=slots, evaluate=evaluate, listen=listen)
     controller = Controller(brain, events, state, slots=slots, evaluate=evaluate, listen=listen)

@@ -105,12 +105,9 @@ class RunState:
         self.offers: list[int] = []
         self.tested: Tested | None = None
         self.finished: Finished | None = None
-        self.resumes = 0
         self.launched: int | None = None
         self.recent: deque[float] = deque(maxlen=RECENT)
         self.next_seq = 0
-        self.began_at: float | None = None
-        self.changed_at: float | None = None
 
     @classmethod
     def fold(cls, records: Iterable[Record]) -> RunState:
@@ -122,7 +119,7 @@ class RunState:
         state = cls()
         for record in records:
             try:
-                state.apply(record.event, at=record.at)
+                state.apply(record.event)
             except (LookupError, ValueError) as error:
                 raise DamagedRun(
                     f"record {record.seq} ({record.event.kind}) does not follow on those before "
@@ -130,11 +127,9 @@ class RunState:
                 ) from error
         return state
 
-    def apply(self, event: Event, *, at: float) -> None:
-        """Take in one event, written ``at`` seconds since the epoch."""
+    def apply(self, event: Event) -> None:
+        """Take in one event."""
         self.next_seq += 1
-        self.began_at = at if self.began_at is None else self.began_at
-        self.changed_at = at
         match event:
             case Opened():
                 self.opened = event
@@ -187,7 +182,6 @@ class RunState:
         self.offers.append(event.trial)
 
     def _resume(self) -> None:
-        self.resumes += 1
         self.finished = None
         out = [t.number for t in self.trials.values() if t.phase is Phase.RUNNING]
         for number in out:

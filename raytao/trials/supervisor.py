@@ -57,10 +57,6 @@ class Supervisor:
         """The trainer's process; None before it exists and when no job is running."""
         return self._running.pid if self._running is not None else None
 
-    def warm_up(self) -> None:
-        """Start importing what jobs need, without waiting for it; `start` does it otherwise."""
-        self._living_nursery()
-
     def start(self, job: Job) -> None:
         """Start a job and return at once; events of the job before are forgotten.
 

@@ -122,7 +122,7 @@ def _work(
 
     try:
         _fit(controller, job_maker(setup, store.root), setup, step)
-        show(now=True)  # whole before the log says so, for a finished run is not drawn again
+        show(now=True)  # the folder is whole before the log calls the run finished
         controller.finish()
         show(now=True)
     except Interrupted:

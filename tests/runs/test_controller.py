@@ -110,8 +110,8 @@ def final(controller: Controller) -> list[tuple[int, dict[str, Any], int]]:
 
 
 def known(state: RunState) -> dict[str, object]:
-    """A state but for its clock readings."""
-    return {k: v for k, v in vars(state).items() if k not in ("began_at", "changed_at")}
+    """Everything a state holds."""
+    return vars(state)
 
 
 class TestCommitting:

@@ -69,7 +69,7 @@ def test_it_never_rises_nor_falls_below_nothing_and_ends_at_nothing(
     )
     state, left = RunState(), [brain.plan().epochs]
     for record in read_log(run.store, LOG_KEY):
-        state.apply(record.event, at=record.at)
+        state.apply(record.event)
         found = remaining(state, brain.plan(), workers)
         assert 0 <= found.epochs <= left[-1]
         assert found.seconds is None or 0.0 <= found.seconds < math.inf
@@ -87,7 +87,7 @@ def test_undisturbed_every_epoch_counts_down_by_one(
     run = simulate(brain, LearningCurves(SPACE), workers=workers)
     state, left = RunState(), list[int]()
     for record in read_log(run.store, LOG_KEY):
-        state.apply(record.event, at=record.at)
+        state.apply(record.event)
         if isinstance(record.event, Reported):
             left.append(remaining(state, brain.plan(), workers).epochs)
     assert left == list(range(brain.plan().epochs - 1, -1, -1))

@@ -78,7 +78,7 @@ LOG = log_of_a_run()
 def test_folding_a_prefix_and_then_the_rest_is_folding_all(cut: int) -> None:
     state = RunState.fold(LOG[:cut])
     for record in LOG[cut:]:
-        state.apply(record.event, at=record.at)
+        state.apply(record.event)
     assert vars(state) == vars(RunState.fold(LOG))
 
 
@@ -96,14 +96,8 @@ def test_a_finished_run_has_settled_every_trial() -> None:
 def test_offers_and_phases_always_agree() -> None:
     state = RunState()
     for record in LOG:
-        state.apply(record.event, at=record.at)
+        state.apply(record.event)
         assert sorted(state.offers) == [t.number for t in state.by_phase(Phase.OFFERED)]
-
-
-def test_the_times_of_a_run_are_those_of_its_first_and_last_record() -> None:
-    state = fold(started(0), Leased(0, 1))
-    assert (state.began_at, state.changed_at) == (0.0, 2.0)
-    assert (RunState().began_at, RunState().changed_at) == (None, None)
 
 
 def test_a_trial_is_offered_then_runs_then_waits_and_is_offered_again() -> None:
@@ -121,7 +115,7 @@ def test_a_trial_is_offered_then_runs_then_waits_and_is_offered_again() -> None:
     ]
     state = fold()
     for event, phase in history:
-        state.apply(event, at=0.0)
+        state.apply(event)
         assert state.trials[0].phase is phase
     trial = state.trials[0]
     assert (trial.budget, trial.horizon, trial.attempt, trial.losses) == (9, 9, 3, 1)
@@ -157,7 +151,6 @@ def test_a_new_driver_offers_again_what_was_out_first() -> None:
     assert state.offers == [1, 3, 0, 2, 4]
     assert state.running() == []
     assert state.finished is None
-    assert state.resumes == 1
     assert state.trials[3].losses == 0
 
 

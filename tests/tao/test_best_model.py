@@ -27,7 +27,7 @@ class Folder:
 
     def apply(self, *events: Event) -> None:
         for event in events:
-            self.state.apply(event, at=0.0)
+            self.state.apply(event)
 
     def train(self, trial: int, *scores: float) -> None:
         """Epochs after those that are trained already, with files as trials write them."""

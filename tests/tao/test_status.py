@@ -76,7 +76,7 @@ def test_a_torn_line_costs_only_itself(written: list[StatusLine], data: st.DataO
 @patient
 @given(st.binary())
 def test_no_file_is_too_strange(data: bytes) -> None:
-    read_status(data)
+    assert len(read_status(data)) <= data.count(b"\n") + 1
 
 
 @pytest.mark.parametrize("junk", ["null", "3", "[1]", '{"status": "LOST"}', '{"status": {}}', "{"])
