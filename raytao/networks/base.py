@@ -10,9 +10,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from raytao.errors import SettingsError
 from raytao.types import Json
+
+if TYPE_CHECKING:
+    import torch
 
 
 class TrainContext(Protocol):
@@ -25,6 +29,10 @@ class TrainContext(Protocol):
     @property
     def stop_epoch(self) -> int:
         """The rung: stop after this epoch. The LR horizon is the spec's own epoch count."""
+
+    @property
+    def epochs(self) -> range:
+        """The epochs still to train: from ``start_epoch + 1`` to ``stop_epoch``."""
 
     @property
     def resume_from(self) -> bytes | None:
@@ -98,6 +106,33 @@ class Network(ABC):
         self, spec: Mapping[str, Json], checkpoint: bytes, *, threads: int, gpus: int
     ) -> Mapping[str, float]:
         """Measure a checkpoint on the held-out test set, which the search never sees."""
+
+    def notes(self, spec: Mapping[str, Json]) -> tuple[str, ...]:
+        """Sentences that the user should read before a spec that passed ``check`` is trained."""
+        del spec
+        return ()
+
+    def load(self, spec: Mapping[str, Json], checkpoint: bytes) -> torch.nn.Module:
+        """Build the trained module: on the CPU, in evaluation mode, from raw input to answer.
+
+        Args:
+            spec: the train spec that the checkpoint was trained with.
+            checkpoint: what the trainer gave to ``save``.
+
+        Raises:
+            SettingsError: if this network has no module of its own.
+        """
+        del spec, checkpoint
+        raise SettingsError(f"network {self.name!r} gives no module to load")
+
+    def example(self, spec: Mapping[str, Json]) -> torch.Tensor:
+        """A small batch of raw inputs for the module of ``load``, as it is used.
+
+        Raises:
+            SettingsError: if this network has no module of its own.
+        """
+        del spec
+        raise SettingsError(f"network {self.name!r} gives no module to load")
 
     def checkpoint_bytes(self, spec: Mapping[str, Json]) -> int | None:
         """Size of one checkpoint in bytes, without training; None where nobody knows."""

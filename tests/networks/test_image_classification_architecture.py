@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raytao.networks.image_classification.architecture import describe
+from raytao.networks.image_classification.kinds import Shape
 from raytao.networks.image_classification.model import build_model
 from raytao.networks.image_classification.optim import learning_rate
 from raytao.networks.image_classification.settings import (
@@ -26,7 +27,7 @@ def test_parameters_and_shapes_are_those_of_torch(
     backbone: BackboneName, depth: int, side: int
 ) -> None:
     section = ModelSection(backbone=backbone, depth=depth, width=4, kernel_size=5)
-    architecture = describe(section, side=side, classes=10)
+    architecture = describe(section, Shape(1, side, 255), classes=10)
     model = build_model(architecture, section).eval()
     assert [p.numel() for p in model.parameters()] == list(architecture.tensors)
     assert sum(p.numel() for p in model.parameters()) == architecture.parameters
@@ -40,16 +41,16 @@ def test_parameters_and_shapes_are_those_of_torch(
 @pytest.mark.parametrize("activation", ["relu", "leaky_relu", "silu"])
 def test_every_activation_is_built(activation: ActivationName) -> None:
     section = ModelSection(width=4, depth=2, activation=activation)
-    model = build_model(describe(section, side=8, classes=10), section)
+    model = build_model(describe(section, Shape(1, 8, 16), classes=10), section)
     assert model(torch.rand(2, 1, 8, 8)).isfinite().all()
 
 
 def test_the_default_network_has_its_literal_size() -> None:
-    architecture = describe(ModelSection(), side=28, classes=10)
+    architecture = describe(ModelSection(), Shape(1, 28, 255), classes=10)
     weights = 9 * (1 * 16 + 16 * 32 + 32 * 64)
     assert architecture.parameters == weights + 2 * (16 + 32 + 64) + 64 * 10 + 10
     assert architecture.sides(28) == [14, 7, 4]
-    assert describe(ModelSection(), side=8, classes=10).sides(8) == [8, 4, 2]
+    assert describe(ModelSection(), Shape(1, 8, 16), classes=10).sides(8) == [8, 4, 2]
 
 
 schedules = st.sampled_from(["cosine", "step", "constant"])

@@ -13,15 +13,10 @@ from hypothesis import strategies as st
 
 from raytao.errors import DataError
 from raytao.networks.image_classification.augment import augment
-from raytao.networks.image_classification.data import (
-    FASHION_MNIST_FOLDER,
-    KINDS,
-    Labels,
-    check_files,
-    load,
-    split,
-)
+from raytao.networks.image_classification.data import check_files, load
+from raytao.networks.image_classification.fashion_mnist import FASHION_MNIST_FOLDER
 from raytao.networks.image_classification.settings import AugmentationSection, DatasetSection
+from raytao.networks.image_classification.split import Labels, split
 
 DIGITS = DatasetSection()
 FASHION = DatasetSection(name="fashion_mnist")
@@ -89,20 +84,21 @@ def test_a_data_set_is_read_once() -> None:
 
 
 def test_the_pixel_statistics_are_those_of_the_training_images() -> None:
-    pixels, kind = load(DIGITS).pool.pixels, KINDS["digits"]
-    assert pixels.max() == kind.white
-    assert pixels.mean() == pytest.approx(kind.mean, abs=0.05)
-    assert pixels.std() == pytest.approx(kind.std, abs=0.05)
+    data = load(DIGITS)
+    pixels, known = data.pool.pixels, data.statistics
+    assert pixels.max() == data.kind.shape.white
+    assert pixels.mean() == pytest.approx(known.mean[0], abs=0.05)
+    assert pixels.std() == pytest.approx(known.std[0], abs=0.05)
 
 
 @needs_fashion_mnist
 def test_fashion_mnist_has_its_official_parts() -> None:
-    data, kind = load(FASHION), KINDS["fashion_mnist"]
-    assert data.pool.pixels.shape == (60_000, 28, 28)
+    data = load(FASHION)
+    assert data.pool.pixels.shape == (60_000, 1, 28, 28)
     assert np.bincount(data.test.labels).tolist() == [1000] * 10
     assert data.pool.labels[:8].tolist() == [9, 0, 0, 3, 0, 2, 7, 2]
-    assert data.pool.pixels.mean() == pytest.approx(kind.mean, abs=0.1)
-    assert data.pool.pixels.std() == pytest.approx(kind.std, abs=0.1)
+    assert data.pool.pixels.mean() == pytest.approx(data.statistics.mean[0], abs=0.1)
+    assert data.pool.pixels.std() == pytest.approx(data.statistics.std[0], abs=0.1)
 
 
 @needs_fashion_mnist

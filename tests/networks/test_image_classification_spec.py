@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from raytao.catalog import configs
 from raytao.errors import DataError, SpecError
 from raytao.networks.image_classification import ImageClassification
-from raytao.networks.image_classification.data import FASHION_MNIST_FOLDER
+from raytao.networks.image_classification.fashion_mnist import FASHION_MNIST_FOLDER
 from raytao.networks.image_classification.settings import Settings, read_settings
 
 FOLDER = configs() / "networks" / "image_classification"
@@ -23,6 +23,9 @@ TAO_COLUMNS = (
     "parameter,display_name,value_type,description,default_value,examples,valid_min,valid_max,"
     "valid_options,required,regex,popular,automl_enabled,math_cond,parent_param,depends_on"
 )
+
+
+OF_FOLDER = {"dataset.image_size", "dataset.channels"}
 
 
 def spec_with(key: str, value: Any) -> dict[str, Any]:
@@ -59,8 +62,13 @@ BROKEN_RULES: list[tuple[str, Any, str]] = [
     ("model.activation", "sigmoid", "'relu', 'leaky_relu' or 'silu'"),
     ("model.dropout", 0.9, "less than or equal to 0.8"),
     ("dataset", None, "must be a mapping"),
-    ("dataset.name", "cifar", "'digits' or 'fashion_mnist'"),
+    ("dataset.name", "cifar", "'digits', 'fashion_mnist' or 'folder'"),
     ("dataset.root", 1, "valid string"),
+    ("dataset.root", "photos", "digits come with scikit-learn"),
+    ("dataset.image_size", 7, "greater than or equal to 8"),
+    ("dataset.image_size", 32, "the images of digits have 8"),
+    ("dataset.channels", 2, "1 or 3"),
+    ("dataset.channels", 3, "the images of digits have 1"),
     ("dataset.train_fraction", 0.0, "greater than 0"),
     ("dataset.val_split", 0.6, "less than or equal to 0.5"),
     ("dataset.batch_size", 1, "greater than or equal to 2"),
@@ -174,7 +182,10 @@ def test_the_table_has_the_sixteen_columns_and_every_bound_is_accepted() -> None
         options = [text for text in row["valid_options"].split(",") if text]
         bounds = [text for text in (row["valid_min"], row["valid_max"]) if text not in {"", "inf"}]
         for text in options + bounds:
-            read_settings(spec_with(row["parameter"], kind(text)))
+            spec = spec_with(row["parameter"], kind(text))
+            if row["parameter"] in OF_FOLDER:
+                spec["dataset"]["name"] = "folder"
+            read_settings(spec)
 
 
 def test_momentum_is_searched_for_sgd_only() -> None:

@@ -5,106 +5,36 @@ from __future__ import annotations
 import copy
 import io
 import math
+import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from image_folders import (
+    folder_spec,
+    plain_image,
+    write_classes,
+    write_colours,
+    write_digits,
+    write_image,
+)
+from torch.nn.functional import nll_loss
+from trainers import NETWORK, Recorder, assert_same, loaded, small_spec, trained
 
-from raytao.errors import SpecError
-from raytao.networks.image_classification import ImageClassification
+from raytao.errors import DataError, SpecError
 from raytao.networks.image_classification.architecture import describe
-from raytao.networks.image_classification.data import FASHION_MNIST_FOLDER, load
+from raytao.networks.image_classification.data import load
+from raytao.networks.image_classification.fashion_mnist import FASHION_MNIST_FOLDER
+from raytao.networks.image_classification.kinds import Shape
 from raytao.networks.image_classification.model import build_model
-from raytao.networks.image_classification.settings import DatasetSection, ModelSection
+from raytao.networks.image_classification.settings import (
+    DatasetSection,
+    ModelSection,
+    read_settings,
+)
 from raytao.networks.image_classification.training import Batches, measured
-
-NETWORK = ImageClassification()
-
-
-@dataclass
-class Recorder:
-    """A TrainContext that keeps what it is told."""
-
-    stop_epoch: int
-    start_epoch: int = 0
-    resume_from: bytes | None = None
-    seed: int = 7
-    threads: int = 1
-    gpus: int = 0
-    stop_after_checks: float = math.inf
-    reports: dict[int, Mapping[str, float]] = field(default_factory=dict)
-    checkpoints: dict[int, bytes] = field(default_factory=dict)
-    lines: list[str] = field(default_factory=list)
-    _checks: int = 0
-    _pending: bytes | None = None
-
-    def is_best(self, metrics: Mapping[str, float]) -> bool:
-        return all(metrics["val_acc"] > past["val_acc"] for past in self.reports.values())
-
-    def save(self, checkpoint: bytes) -> None:
-        self._pending = checkpoint
-
-    def report(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        if epoch != self.start_epoch + len(self.reports) + 1 or epoch > self.stop_epoch:
-            raise ValueError(f"epoch {epoch} is not the next one")
-        self.reports[epoch] = dict(metrics)
-        if self._pending is not None:
-            self.checkpoints[epoch] = self._pending
-        self._pending = None
-
-    def log(self, message: str) -> None:
-        self.lines.append(message)
-
-    @property
-    def should_stop(self) -> bool:
-        self._checks += 1
-        return self._checks > self.stop_after_checks
-
-
-def small_spec(**changes: Mapping[str, Any]) -> dict[str, Any]:
-    """About 110 digits, a tiny network, every kind of randomness on; sections may be changed."""
-    spec: dict[str, Any] = {
-        "model": {"width": 4, "depth": 2, "dropout": 0.3},
-        "dataset": {
-            "train_fraction": 0.1,
-            "batch_size": 32,
-            "augmentation": {"hflip": 0.5, "translate": 0.2, "rotate": 20.0, "cutout": 0.3},
-        },
-        "train": {"num_epochs": 3},
-    }
-    for section, values in changes.items():
-        spec[section] = spec.get(section, {}) | values
-    return spec
-
-
-def trained(spec: Mapping[str, Any], recorder: Recorder) -> Recorder:
-    NETWORK.check(spec)
-    NETWORK.train(spec, recorder)
-    return recorder
-
-
-def loaded(checkpoint: bytes) -> Any:
-    return torch.load(io.BytesIO(checkpoint), weights_only=True)
-
-
-def assert_same(first: Any, second: Any) -> None:
-    """Two trees of tensors and plain values are equal bit for bit."""
-    assert type(first) is type(second)
-    if isinstance(first, torch.Tensor):
-        assert torch.equal(first, second)
-    elif isinstance(first, Mapping):
-        assert list(first) == list(second)
-        for key, value in first.items():
-            assert_same(value, second[key])
-    elif isinstance(first, list):
-        for one, other in zip(first, second, strict=True):
-            assert_same(one, other)
-    else:
-        assert first == second
-
 
 OPTIMS: list[dict[str, Any]] = [
     {"type": "sgd", "lr": 0.05, "momentum": 0.9, "lr_scheduler": "cosine"},
@@ -224,10 +154,11 @@ def test_a_checkpoint_that_does_not_fit_is_refused() -> None:
     torch.save({"epoch": 1, "weights": torch.zeros(1)}, other_network)
     incomplete = io.BytesIO()
     torch.save({"network": "image_classification", "epoch": 1}, incomplete)
+    lacking = r"lacks \['kind', 'model', 'optimizer', 'scaler', 'statistics'\]"
     cases: list[tuple[dict[str, Any], bytes, str]] = [
         (small_spec(), taught[: len(taught) // 2], "cannot be read"),
         (small_spec(), b"", "cannot be read"),
-        (small_spec(), incomplete.getvalue(), r"lacks \['model', 'optimizer', 'scaler'\]"),
+        (small_spec(), incomplete.getvalue(), lacking),
         (small_spec(), other_network.getvalue(), "no checkpoint of image_classification"),
         (small_spec(model={"width": 8}), taught, "layers differ"),
     ]
@@ -250,9 +181,9 @@ def test_digits_are_learned_and_tested_on_images_that_no_training_saw() -> None:
 
 def test_measuring_neither_changes_a_network_nor_depends_on_chance() -> None:
     data, section = load(DatasetSection()), ModelSection(width=4, dropout=0.8)
-    model = build_model(describe(section, side=8, classes=10), section)
+    model = build_model(describe(section, Shape(1, 8, 16), classes=10), section)
     before = copy.deepcopy(model.state_dict())
-    batches = Batches(data.test, data.kind, torch.device("cpu"))
+    batches = Batches(data.test, data.statistics, torch.device("cpu"))
     assert measured(model, batches) == measured(model, batches)
     assert_same(before, model.state_dict())
 
@@ -269,6 +200,76 @@ def test_fashion_mnist_trains_too() -> None:
     assert recorder.reports[1]["val_acc"] > 0.5
     result = NETWORK.evaluate(spec, recorder.checkpoints[1], threads=1, gpus=0)
     assert result["test_images"] == 10_000
+
+
+def test_a_folder_of_digits_is_learned(tmp_path: Path) -> None:
+    root = write_digits(tmp_path / "digits")
+    spec = folder_spec(root) | {"train": {"num_epochs": 4, "optim": {"lr": 0.01}}}
+    recorder = trained(spec, Recorder(stop_epoch=4))
+    assert recorder.reports[4]["val_acc"] > 0.9
+    result = NETWORK.evaluate(spec, recorder.checkpoints[4], threads=1, gpus=0)
+    assert result["test_acc"] > 0.9
+    assert result["test_images"] == 450
+
+
+def test_a_module_of_a_folder_needs_the_folder_no_more(tmp_path: Path) -> None:
+    spec = folder_spec(write_colours(tmp_path / "colours", 20), image_size=12, channels=3)
+    spec |= {"train": {"num_epochs": 3, "optim": {"lr": 0.03}}}
+    checkpoint = trained(spec, Recorder(stop_epoch=3)).checkpoints[3]
+    accuracy = NETWORK.evaluate(spec, checkpoint, threads=1, gpus=0)["test_acc"]
+    test = load(read_settings(spec).dataset).test
+    shutil.rmtree(tmp_path / "colours")
+    module = NETWORK.load(spec, checkpoint)
+    with torch.no_grad():
+        answers = module(torch.from_numpy(test.pixels)).argmax(dim=1).numpy()
+    assert accuracy > 0.9
+    assert (answers == test.labels).mean() == pytest.approx(accuracy)
+    assert module.classes == ("blue", "green", "red")
+    assert (module.side, module.channels) == (12, 3)
+
+
+def test_a_resumed_training_on_a_folder_equals_the_uninterrupted_one(tmp_path: Path) -> None:
+    dataset = {"image_size": 12, "channels": 3, "batch_size": 8}
+    spec = small_spec() | folder_spec(write_colours(tmp_path, 12), **dataset)
+    spec["dataset"]["augmentation"] = small_spec()["dataset"]["augmentation"]
+    whole = trained(spec, Recorder(stop_epoch=3))
+    first = trained(spec, Recorder(stop_epoch=1))
+    rest = trained(spec, Recorder(3, start_epoch=1, resume_from=first.checkpoints[1]))
+    assert first.reports | rest.reports == whole.reports
+    assert_same(loaded(rest.checkpoints[3]), loaded(whole.checkpoints[3]))
+
+
+def test_a_checkpoint_is_tested_but_not_trained_on_other_images(tmp_path: Path) -> None:
+    root = write_classes(tmp_path, {"cat": 6, "dog": 6})
+    spec = small_spec() | folder_spec(root)
+    checkpoint = trained(spec, Recorder(stop_epoch=1)).checkpoints[1]
+    resumed = Recorder(2, start_epoch=1, resume_from=checkpoint)
+    write_image(root / "cat" / "new.png", plain_image(99))
+    write_image(root / "cat" / "newer.png", plain_image(98))
+    with pytest.raises(DataError, match="images have changed since it was written"):
+        NETWORK.train(spec, resumed)
+    test = load(read_settings(spec).dataset).test
+    result = NETWORK.evaluate(spec, checkpoint, threads=1, gpus=0)
+    with torch.no_grad():
+        probabilities = NETWORK.load(spec, checkpoint)(torch.from_numpy(test.pixels))
+    loss = nll_loss(probabilities.log(), torch.from_numpy(test.labels)).item()
+    assert result["test_loss"] == pytest.approx(loss, rel=1e-5)
+    small = folder_spec(root, image_size=9)
+    with pytest.raises(DataError, match="learned on images of 1x8x8, these are 1x9x9"):
+        NETWORK.evaluate(spec | small, checkpoint, threads=1, gpus=0)
+    write_classes(root, {"cow": 3})
+    with pytest.raises(DataError, match="'cow' is in one set only") as refused:
+        NETWORK.evaluate(spec, checkpoint, threads=1, gpus=0)
+    assert "bring the former images back" in refused.value.remedy
+
+
+@pytest.mark.parametrize("length", [1, 200])
+def test_a_folders_checkpoint_has_the_size_foretold(length: int, tmp_path: Path) -> None:
+    names = [f"{index:02}{'x' * length}" for index in range(40)]
+    spec = folder_spec(write_classes(tmp_path, dict.fromkeys(names, 3)), channels=3)
+    spec["model"] = {"width": 4, "depth": 2}
+    real = len(trained(spec, Recorder(stop_epoch=1)).checkpoints[1])
+    assert NETWORK.checkpoint_bytes(spec) == pytest.approx(real, rel=0.05)
 
 
 @pytest.mark.parametrize("kind", ["sgd", "adam", "adamw"])

@@ -1,4 +1,4 @@
-"""Image classification: small convolutional networks on small grey images.
+"""Image classification: small convolutional networks on small images.
 
 It trains for real on a CPU, in seconds (digits) or minutes (fashion_mnist). This module imports
 no torch: a driver can check specs and plan runs without it.
@@ -7,17 +7,22 @@ no torch: a driver can check specs and plan runs without it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from raytao.networks.base import Network, TrainContext
 from raytao.networks.image_classification.architecture import checkpoint_bytes, describe
-from raytao.networks.image_classification.data import KINDS, check_files
+from raytao.networks.image_classification.data import check_files, kind_of, notes, shape_of
 from raytao.networks.image_classification.settings import check_weights_file, read_settings
 from raytao.types import Json
 
+if TYPE_CHECKING:
+    import torch
+
+    from raytao.networks.image_classification.predictor import Predictor
+
 
 class ImageClassification(Network):
-    """Classifies the digits or fashion_mnist data set; KPI ``val_acc``."""
+    """Classifies digits, fashion_mnist or a folder of a user's own images; KPI ``val_acc``."""
 
     name: ClassVar[str] = "image_classification"
     preload: ClassVar[tuple[str, ...]] = (
@@ -32,12 +37,16 @@ class ImageClassification(Network):
 
         Raises:
             SpecError: unknown key, value outside its rule, unreadable weights file.
-            DataError: the data set's files are missing.
+            DataError: the data set's files are missing, too few or too large.
         """
         settings = read_settings(spec)
         for key in ("pretrained_model_path", "resume_training_checkpoint_path"):
             check_weights_file(f"train.{key}", getattr(settings.train, key))
         check_files(settings.dataset)
+
+    def notes(self, spec: Mapping[str, Json]) -> tuple[str, ...]:
+        """Tell what a folder of images holds and what of it is left out."""
+        return notes(read_settings(spec).dataset)
 
     def train(self, spec: Mapping[str, Json], ctx: TrainContext) -> None:
         """Report train_loss, and val_loss and val_acc where validated, after every epoch."""
@@ -53,9 +62,22 @@ class ImageClassification(Network):
 
         return training.evaluate(read_settings(spec), checkpoint, threads=threads, gpus=gpus)
 
+    def load(self, spec: Mapping[str, Json], checkpoint: bytes) -> Predictor:
+        """Build the module that maps raw pixels to class probabilities; no image is read."""
+        from raytao.networks.image_classification.checkpoint import Checkpoint
+        from raytao.networks.image_classification.predictor import build_predictor
+
+        return build_predictor(Checkpoint.from_bytes(checkpoint), read_settings(spec).model)
+
+    def example(self, spec: Mapping[str, Json]) -> torch.Tensor:
+        """Two synthetic images, float of shape (2, channels, side, side)."""
+        from raytao.networks.image_classification.predictor import example_pixels
+
+        return example_pixels(shape_of(read_settings(spec).dataset))
+
     def checkpoint_bytes(self, spec: Mapping[str, Json]) -> int:
         """Estimate from the architecture, within 5 % of the file."""
         settings = read_settings(spec)
-        kind = KINDS[settings.dataset.name]
-        architecture = describe(settings.model, side=kind.side, classes=kind.classes)
-        return checkpoint_bytes(architecture, settings.train.optim)
+        kind = kind_of(settings.dataset)
+        architecture = describe(settings.model, kind.shape, classes=len(kind.classes))
+        return checkpoint_bytes(architecture, settings.train.optim, kind.classes)

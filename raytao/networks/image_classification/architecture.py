@@ -12,11 +12,12 @@ Both end in global average pooling, dropout and one linear layer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from typing import Final, assert_never
 
+from raytao.networks.image_classification.kinds import Shape
 from raytao.networks.image_classification.settings import ModelSection, OptimSection
 
 STAGES: Final = 3
@@ -26,6 +27,7 @@ SMALL_IMAGE: Final = 16
 # Fitted to files of torch.save: a tensor's zip headers, padding and pickle; the rest of the file.
 _RECORD_BYTES: Final = 258
 _FILE_BYTES: Final = 1490
+_NAME_BYTES: Final = 7
 
 
 @dataclass(frozen=True)
@@ -94,15 +96,15 @@ class Architecture:
         return sides
 
 
-def describe(model: ModelSection, *, side: int, classes: int) -> Architecture:
-    """Lay out the network for grey images of ``side`` x ``side`` pixels."""
-    opening = 1 if side < SMALL_IMAGE else 2
+def describe(model: ModelSection, shape: Shape, *, classes: int) -> Architecture:
+    """Lay out the network for images of a shape."""
+    opening = 1 if shape.side < SMALL_IMAGE else 2
     match model.backbone:
         case "cnn":
-            channels, blocks = 1, []
+            inputs, blocks = shape.channels, []
         case "resnet":
-            channels, blocks = model.width, [Conv(1, model.width, model.kernel_size, opening)]
-            opening = 1
+            blocks = [Conv(shape.channels, model.width, model.kernel_size, opening)]
+            inputs, opening = model.width, 1
         case other:
             assert_never(other)
     layers: list[Block] = list(blocks)
@@ -111,13 +113,15 @@ def describe(model: ModelSection, *, side: int, classes: int) -> Architecture:
         previous, stage = stage, index * STAGES // model.depth
         outputs = model.width * 2**stage
         stride = 1 if stage == previous else (2 if stage else opening)
-        layers.append(_block(model, channels, outputs, stride))
-        channels = outputs
-    return Architecture(tuple(layers), features=channels, classes=classes)
+        layers.append(_block(model, inputs, outputs, stride))
+        inputs = outputs
+    return Architecture(tuple(layers), features=inputs, classes=classes)
 
 
-def checkpoint_bytes(architecture: Architecture, optim: OptimSection) -> int:
-    """Estimate the size of a checkpoint: weights, buffers, the optimizer's moments."""
+def checkpoint_bytes(
+    architecture: Architecture, optim: OptimSection, classes: Iterable[str]
+) -> int:
+    """Estimate the size of a checkpoint: weights, buffers, the optimizer's moments, names."""
     trained = architecture.tensors
     buffers = list(chain.from_iterable(conv.buffer_bytes for conv in architecture.convolutions))
     match optim.type:
@@ -129,6 +133,7 @@ def checkpoint_bytes(architecture: Architecture, optim: OptimSection) -> int:
             assert_never(other)
     records = copies * len(trained) + counters + len(buffers)
     content = 4 * copies * sum(trained) + 4 * counters + sum(buffers)
+    content += sum(_NAME_BYTES + len(name.encode()) for name in classes)
     return content + _RECORD_BYTES * records + _FILE_BYTES
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +20,22 @@ from torch.amp import GradScaler
 from torch.optim import Optimizer
 
 from raytao.errors import SpecError
+from raytao.networks.image_classification.kinds import Kind, Shape, Statistics
 
 NETWORK = "image_classification"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """State after ``epoch`` completed epochs, as torch's ``state_dict`` of each part."""
+    """State after ``epoch`` completed epochs, as torch's ``state_dict`` of each part.
+
+    ``kind`` and ``statistics`` are of the images it was trained on, so that it can be used where
+    they are not.
+    """
 
     epoch: int
+    kind: Kind
+    statistics: Statistics
     model: Mapping[str, Tensor]
     optimizer: Mapping[str, Any]
     scaler: Mapping[str, Any]
@@ -40,6 +47,14 @@ class Checkpoint:
             {
                 "network": NETWORK,
                 "epoch": self.epoch,
+                "kind": {
+                    "shape": asdict(self.kind.shape),
+                    "classes": list(self.kind.classes),
+                },
+                "statistics": {
+                    "mean": list(self.statistics.mean),
+                    "std": list(self.statistics.std),
+                },
                 "model": dict(self.model),
                 "optimizer": dict(self.optimizer),
                 "scaler": dict(self.scaler),
@@ -61,19 +76,12 @@ class Checkpoint:
         parts = {field.name for field in fields(Checkpoint)}
         if not parts <= content.keys():
             raise _refused(source, f"it lacks {sorted(parts - content.keys())}")
-        return Checkpoint(**{name: content[name] for name in parts})
-
-
-def snapshot(
-    epoch: int, model: nn.Module, optimizer: Optimizer, scaler: GradScaler | None
-) -> Checkpoint:
-    """Take the state of a running training; the tensors are its own, so write it at once."""
-    return Checkpoint(
-        epoch=epoch,
-        model=model.state_dict(),
-        optimizer=optimizer.state_dict(),
-        scaler={} if scaler is None else scaler.state_dict(),
-    )
+        kind, statistics = content["kind"], content["statistics"]
+        images = {
+            "kind": Kind(Shape(**kind["shape"]), tuple(kind["classes"])),
+            "statistics": Statistics(tuple(statistics["mean"]), tuple(statistics["std"])),
+        }
+        return Checkpoint(**{name: content[name] for name in parts} | images)
 
 
 def restore(

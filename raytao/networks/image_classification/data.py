@@ -2,198 +2,167 @@
 
     digits          1797 handwritten digits, 8x8, inside scikit-learn (UCI)
     fashion_mnist   70000 pieces of clothing, 28x28 (Xiao et al. 2017), four gzipped idx files
+    folder          a user's own images, one folder a class
 
 Everything here is numpy; pixels are uint8 with 0 as the background.
 """
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
-from typing import Final, TypeAlias, assert_never
+from typing import assert_never
 
 import numpy as np
-import numpy.typing as npt
 
-from raytao.errors import DataError
-from raytao.networks.image_classification.settings import DatasetName, DatasetSection
-
-Pixels: TypeAlias = npt.NDArray[np.uint8]
-Labels: TypeAlias = npt.NDArray[np.int64]
-Indices: TypeAlias = npt.NDArray[np.int64]
-
-FASHION_MNIST_FOLDER: Final = Path("/usr/share/datasets/fashion-mnist")
-"""Where Debian's package dataset-fashion-mnist puts the files."""
-
-SPLIT_SEED: Final = 20240229
-"""Fixes which images are held out, for every training and every search alike."""
-
-DIGITS_TEST_SHARE: Final = 0.25
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What is known of a data set before it is read.
-
-    ``mean`` and ``std`` are of the training pixels, on the scale 0 to ``white``.
-    """
-
-    side: int
-    classes: int
-    white: int
-    mean: float
-    std: float
-
-
-KINDS: Final[dict[DatasetName, Kind]] = {
-    "digits": Kind(side=8, classes=10, white=16, mean=4.88, std=6.02),
-    "fashion_mnist": Kind(side=28, classes=10, white=255, mean=72.9, std=90.0),
-}
-
-
-@dataclass(frozen=True)
-class Images:
-    """``pixels`` of shape (n, side, side) and ``labels`` of shape (n,)."""
-
-    pixels: Pixels
-    labels: Labels
+from raytao.errors import SpecError
+from raytao.networks.image_classification import fashion_mnist
+from raytao.networks.image_classification.folder import (
+    LAYOUTS,
+    class_names,
+    count_images,
+    describe_images,
+    find_images,
+)
+from raytao.networks.image_classification.kinds import (
+    DIGITS,
+    DIGITS_STATISTICS,
+    FASHION_MNIST,
+    FASHION_MNIST_STATISTICS,
+    FIXED_KINDS,
+    Kind,
+    Shape,
+    Statistics,
+)
+from raytao.networks.image_classification.listing import Listing
+from raytao.networks.image_classification.reading import (
+    check_memory,
+    machine_memory,
+    pixel_statistics,
+    read_images,
+)
+from raytao.networks.image_classification.settings import DatasetSection
+from raytao.networks.image_classification.split import TEST_SHARE, Images, split
 
 
 @dataclass(frozen=True)
 class Data:
-    """``pool`` is cut into training and validation by ``split``; ``test`` is held out."""
+    """A data set in memory.
+
+    ``pool`` is cut into training and validation, unless the data set gives ``val``; ``test`` is
+    held out.
+    """
 
     kind: Kind
+    statistics: Statistics
     pool: Images
     test: Images
+    val: Images | None = None
+
+    def parts(self, dataset: DatasetSection) -> tuple[Images, Images]:
+        """Cut the images to learn from into (training, validation)."""
+        held = dataset.val_split if self.val is None else 0.0
+        train, val = split(self.pool.labels, val_split=held, train_fraction=dataset.train_fraction)
+        return self.pool.chosen(train), self.val or self.pool.chosen(val)
 
 
 def check_files(dataset: DatasetSection) -> None:
-    """Refuse a data set whose files are missing or of another kind, without reading it.
+    """Refuse a data set that is missing, of another kind or too large, without reading it.
 
     Raises:
-        DataError: naming the folder, the file and how to get it.
+        UserError: naming the folder, the file and how to get it.
     """
     match dataset.name:
         case "digits":
             return
         case "fashion_mnist":
-            folder = _folder(dataset.root)
-            for part, count in _PARTS.items():
-                for kind, magic in _MAGIC.items():
-                    _header(folder / f"{part}-{kind}.gz", magic, count)
+            fashion_mnist.check_files(dataset.root)
+        case "folder":
+            images = count_images(_listing(dataset))
+            check_memory(images, shape_of(dataset), machine=machine_memory())
         case other:
             assert_never(other)
+
+
+def shape_of(dataset: DatasetSection) -> Shape:
+    """Tell the shape that images have, without looking for one."""
+    fixed = FIXED_KINDS.get(dataset.name)
+    return fixed.shape if fixed is not None else dataset.folder_shape
+
+
+def kind_of(dataset: DatasetSection) -> Kind:
+    """Tell shape and classes without reading an image.
+
+    Raises:
+        UserError: if the folder that names the classes is missing or cannot be learned.
+    """
+    fixed = FIXED_KINDS.get(dataset.name)
+    return fixed or Kind(shape_of(dataset), class_names(_listing(dataset)))
+
+
+def notes(dataset: DatasetSection) -> tuple[str, ...]:
+    """Tell what a folder holds and what of it is left out; the other sets are well known.
+
+    Raises:
+        UserError: as ``check_files`` does.
+    """
+    if dataset.name != "folder":
+        return ()
+    return describe_images(
+        _listing(dataset), val_split=dataset.val_split, train_fraction=dataset.train_fraction
+    )
 
 
 def load(dataset: DatasetSection) -> Data:
     """Read a data set, once a process.
 
     Raises:
-        DataError: if a file is missing or damaged.
+        UserError: if a file is missing or damaged.
     """
-    return _load(dataset.name, dataset.root)
-
-
-def split(labels: Labels, *, val_split: float, train_fraction: float) -> tuple[Indices, Indices]:
-    """Cut a pool into (training, validation), each class in proportion.
-
-    The validation images depend on ``val_split`` only, and a smaller ``train_fraction`` takes a
-    subset of what a larger one takes; every class keeps at least one image on each side.
-
-    Returns:
-        Two sorted index arrays that share no element.
-    """
-    train, val = [], []
-    for members in _shuffled_classes(labels):
-        held = max(1, round(val_split * len(members)))
-        kept = max(1, round(train_fraction * (len(members) - held)))
-        val.append(members[:held])
-        train.append(members[held : held + kept])
-    return np.sort(np.concatenate(train)), np.sort(np.concatenate(val))
-
-
-def _shuffled_classes(labels: Labels) -> list[Indices]:
-    rng = np.random.default_rng(SPLIT_SEED)
-    return [rng.permutation(np.flatnonzero(labels == label)) for label in np.unique(labels)]
-
-
-@lru_cache(maxsize=2)
-def _load(name: DatasetName, root: str | None) -> Data:
-    match name:
+    match dataset.name:
         case "digits":
             return _load_digits()
         case "fashion_mnist":
-            folder = _folder(root)
-            return Data(
-                KINDS["fashion_mnist"],
-                pool=_read_part(folder, "train"),
-                test=_read_part(folder, "t10k"),
-            )
+            return _load_fashion_mnist(dataset.root)
+        case "folder":
+            return _load_folder(_listing(dataset), shape_of(dataset))
         case other:
             assert_never(other)
 
 
+def _listing(dataset: DatasetSection) -> Listing:
+    if dataset.root is None:
+        raise SpecError(
+            "dataset.root = None: the data set folder is a folder of your own images",
+            remedy=f"set dataset.root to it, and {LAYOUTS}",
+        )
+    return find_images(dataset.root)
+
+
+@lru_cache(maxsize=1)
 def _load_digits() -> Data:
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
-    pixels, labels = bunch.images.astype(np.uint8), bunch.target.astype(np.int64)
-    pool, test = split(labels, val_split=DIGITS_TEST_SHARE, train_fraction=1.0)
+    pixels, labels = bunch.images[:, None].astype(np.uint8), bunch.target.astype(np.int64)
+    images = Images(pixels, labels)
+    pool, test = split(labels, val_split=TEST_SHARE, train_fraction=1.0)
+    return Data(DIGITS, DIGITS_STATISTICS, pool=images.chosen(pool), test=images.chosen(test))
+
+
+@lru_cache(maxsize=1)
+def _load_fashion_mnist(root: str | None) -> Data:
+    pool, test = fashion_mnist.read_files(root)
+    return Data(FASHION_MNIST, FASHION_MNIST_STATISTICS, pool=pool, test=test)
+
+
+@lru_cache(maxsize=1)
+def _load_folder(listing: Listing, shape: Shape) -> Data:
+    images = read_images(listing, shape)
     return Data(
-        KINDS["digits"],
-        pool=Images(pixels[pool], labels[pool]),
-        test=Images(pixels[test], labels[test]),
-    )
-
-
-_PARTS: Final = {"train": 60_000, "t10k": 10_000}
-_MAGIC: Final = {"images-idx3-ubyte": 2051, "labels-idx1-ubyte": 2049}
-_HEADER: Final = {2051: 16, 2049: 8}
-
-
-def _folder(root: str | None) -> Path:
-    return FASHION_MNIST_FOLDER if root is None else Path(root)
-
-
-def _read_part(folder: Path, part: str) -> Images:
-    count = _PARTS[part]
-    images = _idx(folder / f"{part}-images-idx3-ubyte.gz", 2051, count)
-    labels = _idx(folder / f"{part}-labels-idx1-ubyte.gz", 2049, count)
-    side = KINDS["fashion_mnist"].side
-    return Images(images.reshape(count, side, side), labels.astype(np.int64))
-
-
-def _idx(path: Path, magic: int, count: int) -> Pixels:
-    _header(path, magic, count)
-    size = count * (KINDS["fashion_mnist"].side ** 2 if magic == 2051 else 1)
-    try:
-        with gzip.open(path) as file:
-            content = file.read()
-    except (OSError, EOFError, zlib.error) as error:
-        raise _bad_file(path, f"cannot be unpacked ({error})") from error
-    if len(content) != _HEADER[magic] + size:
-        raise _bad_file(path, f"holds {len(content)} bytes, not {_HEADER[magic] + size}")
-    # A bytearray, because torch warns of arrays that cannot be written to.
-    return np.frombuffer(bytearray(content), np.uint8, offset=_HEADER[magic])
-
-
-def _header(path: Path, magic: int, count: int) -> None:
-    try:
-        with gzip.open(path) as file:
-            head = np.frombuffer(file.read(8), ">i4")
-    except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or "is not gzipped"
-        raise _bad_file(path, f"cannot be read ({reason})") from error
-    if head.tolist() != [magic, count]:
-        raise _bad_file(path, f"begins with {head.tolist()}, not with {[magic, count]}")
-
-
-def _bad_file(path: Path, what: str) -> DataError:
-    return DataError(
-        f"dataset.root: {path} {what}; the data set fashion_mnist needs its four idx files",
-        remedy="run `apt-get install dataset-fashion-mnist`, or set dataset.root to their folder",
+        kind=Kind(shape, class_names(listing)),
+        statistics=pixel_statistics(images.pool.pixels),
+        pool=images.pool,
+        test=images.test,
+        val=images.val,
     )

@@ -12,12 +12,27 @@ from raytao.networks.image_classification.architecture import (
     Block,
     Conv,
     Residual,
+    describe,
 )
+from raytao.networks.image_classification.kinds import Kind, Statistics
 from raytao.networks.image_classification.settings import ActivationName, ModelSection
 
 
+class Normalisation(nn.Module):
+    """Shifts and scales raw pixels to about zero mean and unit variance, channel by channel."""
+
+    def __init__(self, statistics: Statistics) -> None:
+        super().__init__()
+        self.mean = nn.Buffer(torch.tensor(statistics.mean).view(1, -1, 1, 1))
+        self.std = nn.Buffer(torch.tensor(statistics.std).view(1, -1, 1, 1))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Map raw pixels (n, channels, side, side) of any type to floats of the same shape."""
+        return (pixels.float() - self.mean) / self.std
+
+
 class Classifier(nn.Module):
-    """Maps images (n, 1, side, side) to logits (n, classes)."""
+    """Maps normalised images (n, channels, side, side) to logits (n, classes)."""
 
     def __init__(self, architecture: Architecture, model: ModelSection) -> None:
         super().__init__()
@@ -48,6 +63,11 @@ class ResidualBlock(nn.Module):
         """See the class."""
         result: Tensor = self.activation(self.second(self.first(images)) + self.shortcut(images))
         return result
+
+
+def build_classifier(kind: Kind, model: ModelSection) -> Classifier:
+    """Make a freshly initialised network for images of a kind; see ``build_model``."""
+    return build_model(describe(model, kind.shape, classes=len(kind.classes)), model)
 
 
 def build_model(architecture: Architecture, model: ModelSection) -> Classifier:

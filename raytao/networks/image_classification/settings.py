@@ -15,9 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from raytao.errors import SpecError, did_you_mean
+from raytao.networks.image_classification.kinds import FIXED_KINDS, Shape
 from raytao.types import Json
 
-DatasetName: TypeAlias = Literal["digits", "fashion_mnist"]
+DatasetName: TypeAlias = Literal["digits", "fashion_mnist", "folder"]
 OptimizerName: TypeAlias = Literal["sgd", "adam", "adamw"]
 SchedulerName: TypeAlias = Literal["cosine", "step", "constant"]
 BackboneName: TypeAlias = Literal["cnn", "resnet"]
@@ -51,15 +52,22 @@ class AugmentationSection(_Section):
 
 
 class DatasetSection(_Section):
-    """``dataset:`` what is learned."""
+    """``dataset:`` what is learned; ``image_size`` and ``channels`` are for folder to choose."""
 
     name: DatasetName = "digits"
     root: str | None = None
+    image_size: int | None = Field(default=None, ge=8, le=512)
+    channels: Literal[1, 3] | None = None
     train_fraction: float = Field(default=1.0, gt=0.0, le=1.0)
     val_split: float = Field(default=0.2, ge=0.01, le=0.5)
     batch_size: int = Field(default=128, ge=2, le=4096)
     workers: Literal[0] = 0
     augmentation: AugmentationSection = AugmentationSection()
+
+    @property
+    def folder_shape(self) -> Shape:
+        """What the images of the data set folder are made: 32 x 32 RGB, unless the spec says."""
+        return Shape(channels=self.channels or 3, side=self.image_size or 32, white=255)
 
 
 class OptimSection(_Section):
@@ -123,6 +131,7 @@ def read_settings(spec: Mapping[str, Json]) -> Settings:
         settings = Settings.model_validate(dict(spec))
     except ValidationError as error:
         raise _refused(error.errors()[0]) from None
+    _check_dataset(settings.dataset)
     _check_epochs(settings.train)
     return settings
 
@@ -150,6 +159,28 @@ def _unreadable(key: str, path: str, reason: str) -> SpecError:
         f"{key} = {path!r} cannot be read: {reason}",
         remedy=f"name a .pth file that this network wrote, or set {key}: null",
     )
+
+
+def _check_dataset(dataset: DatasetSection) -> None:
+    """Refuse what a data set of fixed images would silently ignore."""
+    fixed = FIXED_KINDS.get(dataset.name)
+    if fixed is None:
+        return
+    for key, asked, own in (
+        ("image_size", dataset.image_size, fixed.shape.side),
+        ("channels", dataset.channels, fixed.shape.channels),
+    ):
+        if asked not in (None, own):
+            raise SpecError(
+                f"dataset.{key} = {asked}: the images of {dataset.name} have {own}, and only "
+                "those of the data set folder are changed",
+                remedy="write null, or set dataset.name: folder to learn your own images",
+            )
+    if dataset.name == "digits" and dataset.root is not None:
+        raise SpecError(
+            f"dataset.root = {dataset.root!r}: digits come with scikit-learn, not from a folder",
+            remedy="set dataset.name: folder to learn your own images, or dataset.root: null",
+        )
 
 
 def _check_epochs(train: TrainSection) -> None:

@@ -23,25 +23,25 @@ from torch.amp import GradScaler
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 
-from raytao.errors import SpecError
+from raytao.errors import DataError, SpecError
 from raytao.networks.base import TrainContext
-from raytao.networks.image_classification.architecture import describe
 from raytao.networks.image_classification.augment import augment
 from raytao.networks.image_classification.checkpoint import (
     Checkpoint,
     load_pretrained,
     load_weights,
     restore,
-    snapshot,
 )
-from raytao.networks.image_classification.data import Data, Images, Indices, Kind, load, split
-from raytao.networks.image_classification.model import build_model
+from raytao.networks.image_classification.data import Data, load
+from raytao.networks.image_classification.kinds import Kind, Statistics
+from raytao.networks.image_classification.model import Normalisation, build_classifier
 from raytao.networks.image_classification.optim import (
     build_optimizer,
     learning_rate,
     set_learning_rate,
 )
 from raytao.networks.image_classification.settings import Settings
+from raytao.networks.image_classification.split import Images
 
 EVAL_BATCH: Final = 1024
 
@@ -58,13 +58,14 @@ class Measure:
 class Batches:
     """A set of images on the device, handed out as normalised batches.
 
-    ``pixels`` is uint8 of shape (n, 1, side, side); ``batch`` answers float pixels, background 0.
+    ``pixels`` is uint8 of shape (n, channels, side, side); ``batch`` answers float pixels, as
+    raw as they are, so that 0 is the background.
     """
 
-    def __init__(self, images: Images, kind: Kind, device: torch.device) -> None:
-        self.pixels = torch.from_numpy(images.pixels)[:, None].to(device)
+    def __init__(self, images: Images, statistics: Statistics, device: torch.device) -> None:
+        self.pixels = torch.from_numpy(images.pixels).to(device)
         self.labels = torch.from_numpy(images.labels).to(device)
-        self.kind = kind
+        self.normalised = Normalisation(statistics).to(device)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -72,10 +73,6 @@ class Batches:
     def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Pick images and labels; ``indices`` lies on the device."""
         return self.pixels[indices].float(), self.labels[indices]
-
-    def normalised(self, pixels: Tensor) -> Tensor:
-        """Shift and scale pixels to about zero mean and unit variance."""
-        return (pixels - self.kind.mean) / self.kind.std
 
 
 @dataclass(frozen=True)
@@ -85,6 +82,8 @@ class Session:
     settings: Settings
     seed: int
     device: torch.device
+    kind: Kind
+    statistics: Statistics
     model: nn.Module
     optimizer: Optimizer
     scaler: GradScaler | None
@@ -116,8 +115,7 @@ def train(settings: Settings, ctx: TrainContext) -> None:
             last = epoch == ctx.stop_epoch
             due = last or epoch % settings.train.checkpoint_interval == 0
             if due or ctx.is_best(metrics):
-                state = snapshot(epoch, session.model, session.optimizer, session.scaler)
-                ctx.save(state.to_bytes())
+                ctx.save(_snapshot(session, epoch).to_bytes())
             ctx.report(epoch, metrics)
 
 
@@ -128,9 +126,11 @@ def evaluate(
     device = torch.device("cuda", 0) if gpus > 0 else torch.device("cpu")
     with _repeatable(device, threads):
         data = load(settings.dataset)
-        model = _fresh_model(settings, data).to(device)
-        load_weights(Checkpoint.from_bytes(checkpoint), model)
-        measure = measured(model, Batches(data.test, data.kind, device))
+        state = Checkpoint.from_bytes(checkpoint)
+        _check_kind(state, data.kind)
+        model = build_classifier(data.kind, settings.model).to(device)
+        load_weights(state, model)
+        measure = measured(model, Batches(data.test, state.statistics, device))
     return {
         "test_loss": measure.loss,
         "test_acc": measure.accuracy,
@@ -159,12 +159,9 @@ def epoch_seed(seed: int, epoch: int) -> int:
 
 def _begin(settings: Settings, ctx: TrainContext, device: torch.device) -> Session:
     data = load(settings.dataset)
-    dataset = settings.dataset
-    train_indices, val_indices = split(
-        data.pool.labels, val_split=dataset.val_split, train_fraction=dataset.train_fraction
-    )
+    train_images, val_images = data.parts(settings.dataset)
     torch.manual_seed(epoch_seed(ctx.seed, 0))
-    model = _fresh_model(settings, data).to(device)
+    model = build_classifier(data.kind, settings.model).to(device)
     if settings.train.pretrained_model_path is not None and ctx.start_epoch == 0:
         taken, total = load_pretrained(settings.train.pretrained_model_path, model)
         ctx.log(f"pretrained weights: {taken} of {total} tensors taken over")
@@ -172,26 +169,57 @@ def _begin(settings: Settings, ctx: TrainContext, device: torch.device) -> Sessi
     scaler = GradScaler("cuda") if settings.train.amp and device.type == "cuda" else None
     checkpoint = _checkpoint(settings, ctx)
     if checkpoint is not None:
+        _check_unchanged(checkpoint, data)
         restore(checkpoint, model, optimizer, scaler)
     return Session(
         settings=settings,
         seed=ctx.seed,
         device=device,
+        kind=data.kind,
+        statistics=data.statistics,
         model=model,
         optimizer=optimizer,
         scaler=scaler,
-        train=Batches(_chosen(data.pool, train_indices), data.kind, device),
-        val=Batches(_chosen(data.pool, val_indices), data.kind, device),
+        train=Batches(train_images, data.statistics, device),
+        val=Batches(val_images, data.statistics, device),
     )
 
 
-def _fresh_model(settings: Settings, data: Data) -> nn.Module:
-    architecture = describe(settings.model, side=data.kind.side, classes=data.kind.classes)
-    return build_model(architecture, settings.model)
+def _snapshot(session: Session, epoch: int) -> Checkpoint:
+    """Take the state of a running training; the tensors are its own, so write it at once."""
+    return Checkpoint(
+        epoch=epoch,
+        kind=session.kind,
+        statistics=session.statistics,
+        model=session.model.state_dict(),
+        optimizer=session.optimizer.state_dict(),
+        scaler={} if session.scaler is None else session.scaler.state_dict(),
+    )
 
 
-def _chosen(images: Images, indices: Indices) -> Images:
-    return Images(images.pixels[indices], images.labels[indices])
+def _check_kind(checkpoint: Checkpoint, kind: Kind) -> None:
+    """Refuse weights that were learned on images of another shape or of other classes."""
+    learned = checkpoint.kind
+    if learned.shape != kind.shape:
+        ours, theirs = (f"{s.channels}x{s.side}x{s.side}" for s in (kind.shape, learned.shape))
+        raise _other_images(f"it was learned on images of {theirs}, these are {ours}")
+    if learned.classes != kind.classes:
+        missing = sorted(set(learned.classes) ^ set(kind.classes))
+        raise _other_images(f"it was learned on other classes; {missing[0]!r} is in one set only")
+
+
+def _check_unchanged(checkpoint: Checkpoint, data: Data) -> None:
+    """Refuse to go on with a training whose images are no longer the same."""
+    _check_kind(checkpoint, data.kind)
+    if checkpoint.statistics != data.statistics:
+        raise _other_images("the images have changed since it was written: their mean differs")
+
+
+def _other_images(reason: str) -> DataError:
+    return DataError(
+        f"dataset: the checkpoint does not fit the images: {reason}",
+        remedy="bring the former images back, or begin a new run with these",
+    )
 
 
 def _checkpoint(settings: Settings, ctx: TrainContext) -> Checkpoint | None:
@@ -265,14 +293,18 @@ def _clip(session: Session) -> None:
 
 @contextmanager
 def _repeatable(device: torch.device, threads: int) -> Iterator[None]:
-    """Use ``threads`` CPU threads and leave torch's random state as it was."""
+    """Use ``threads`` CPU threads, and leave torch's threads and random state as they were."""
+    before = torch.get_num_threads()
     torch.set_num_threads(threads)
     devices = [device] if device.type == "cuda" else []
     with (
         torch.random.fork_rng(devices),
         torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True),
     ):
-        yield
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
 
 def _line(epoch: int, settings: Settings, metrics: Mapping[str, float], seconds: float) -> str:
