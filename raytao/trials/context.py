@@ -64,6 +64,11 @@ class TrialContext:
         return self._job.stop_epoch
 
     @property
+    def epochs(self) -> range:
+        """See TrainContext."""
+        return range(self.start_epoch + 1, self.stop_epoch + 1)
+
+    @property
     def resume_from(self) -> bytes | None:
         """See TrainContext."""
         return self._resumed.checkpoint
@@ -97,6 +102,8 @@ class TrialContext:
 
     def save(self, checkpoint: bytes) -> None:
         """See TrainContext."""
+        if not isinstance(checkpoint, bytes | bytearray | memoryview):
+            raise TypeError(f"ctx.save takes bytes, not {type(checkpoint).__name__}")
         self._staged = bytes(checkpoint)
 
     def log(self, message: str) -> None:

@@ -84,6 +84,10 @@ def _train(job: Job, events: int, parent: int) -> NoReturn:
         die_with_parent(parent)
         faulthandler.enable()
         _share_threads(job.threads)
+        with suppress(
+            OSError
+        ):  # a node that has no such folder: the network will say what it misses
+            os.chdir(job.cwd or ".")
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(line_buffering=True)
         write_note(events, Born(os.getpid()))

@@ -78,6 +78,8 @@ class Job:
         gpus: GPUs the job may use.
         limits: how long it may take.
         checkpoint: ``evaluate`` only: the key of the weights file.
+        function: a user's own function in place of a named network, as text.
+        cwd: the driver's current folder, where relative paths of the spec begin; empty: ours.
     """
 
     kind: Literal["train", "evaluate"]
@@ -96,6 +98,8 @@ class Job:
     gpus: int
     limits: Limits = field(default_factory=Limits)
     checkpoint: str | None = None
+    function: str | None = None
+    cwd: str = ""
 
     def to_json(self) -> dict[str, Json]:
         """The job as plain JSON."""

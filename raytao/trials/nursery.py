@@ -9,16 +9,19 @@ from __future__ import annotations
 import gc
 import importlib
 import os
+import platform
 import socket
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
-from raytao.catalog import registered
 from raytao.trials.guard import guard
 from raytao.trials.linux import adopt_orphans, kill_descendants
 from raytao.trials.messages import Job
+from raytao.trials.runner import network_of
 from raytao.trials.wire import receive_frame
+from raytao.types import Json
 
 DESCRIPTORS = 3
 """Files that come with a job: lifeline, events, log."""
@@ -40,14 +43,16 @@ def main() -> None:
             _serve(control, *frame)
 
 
-def _serve(control: socket.socket, job: dict[str, object], descriptors: list[int]) -> None:
+def _serve(control: socket.socket, plain: Mapping[str, Json], descriptors: list[int]) -> None:
+    job = Job.from_json(plain)
+    _find_network(job)
     sys.stdout.flush()
     sys.stderr.flush()
     pid = os.fork()
     if pid == 0:
         try:
             control.close()
-            guard(Job.from_json(job), *descriptors)
+            guard(job, *descriptors)
         finally:
             traceback.print_exc()
             os._exit(1)
@@ -64,8 +69,14 @@ def _preload(modules: Sequence[str]) -> None:
             importlib.import_module(name)
         except Exception:  # noqa: BLE001 - foreign code; one bad module must not stop the others
             traceback.print_exc()
-    registered("raytao.networks")
-    gc.freeze()
+    platform.platform()  # slow, but remembered; every trial writes it down
+
+
+def _find_network(job: Job) -> None:
+    """Once for all jobs; where that fails, the job fails in the same way and says so itself."""
+    with suppress(Exception, SystemExit):
+        network_of(job)
+    gc.freeze()  # what lives now is shared with the trials until they change it
 
 
 if __name__ == "__main__":

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Callable
+from functools import cache
 
 from raytao.catalog import load
 from raytao.errors import RaytaoError
 from raytao.networks.base import Network
+from raytao.networks.function import Function
 from raytao.runs.store import Store, StoreError
 from raytao.trials.context import JobBroken, StopFlag, TrialContext, finite, stop_on_sigterm
 from raytao.trials.folder import ExperimentFolder, record_failure
@@ -27,7 +29,7 @@ def run(job: Job, store: Store, emit: Callable[[Event], None]) -> None:
     outcome: Ended | Broken
     try:
         with stop_on_sigterm() as stop:
-            network: Network = load("raytao.networks", job.network, kind="network")()
+            network = network_of(job)
             if job.kind == "evaluate":
                 outcome = _evaluate(network, job, store, emit)
             else:
@@ -41,6 +43,24 @@ def run(job: Job, store: Store, emit: Callable[[Event], None]) -> None:
     if isinstance(outcome, Broken) and job.kind == "train":
         record_failure(store, job, outcome.reason)
     emit(outcome)
+
+
+def network_of(job: Job) -> Network:
+    """The network that a job trains.
+
+    Raises:
+        SettingsError: if nothing is registered under its name.
+    """
+    if job.function is not None:
+        return Function(job.network, job.metric, text=job.function)
+    return _network_class(job.network)()
+
+
+@cache
+def _network_class(name: str) -> type[Network]:
+    """Looked up once; a forked process knows what the one that it was forked from has found."""
+    found: type[Network] = load("raytao.networks", name, kind="network", base=Network)
+    return found
 
 
 def _train(

@@ -40,7 +40,7 @@ class Spoken(Network):
 
 @pytest.fixture
 def spoken(make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> Job:
-    monkeypatch.setattr("raytao.trials.runner.load", lambda *_, **__: Spoken)
+    monkeypatch.setattr("raytao.trials.runner.network_of", lambda job: Spoken())
     return make_job()
 
 

@@ -153,6 +153,38 @@ def test_a_bad_preload_does_not_keep_jobs_from_running(make_job: MakeJob) -> Non
         assert until_terminal(supervisor)[-1] == Ended(3)
 
 
+def test_a_network_is_imported_once_for_all_jobs(
+    make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imports = tmp_path / "imports"
+    line = f"open({str(imports)!r}, 'a').write('x')"
+    (tmp_path / "counted.py").write_text(f"from fake_networks import Scripted\n{line}\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with Supervisor(preload=(), threads=1) as supervisor:
+        for trial in range(3):
+            job = make_job(network="counted:Scripted", trial=trial, folder=f"experiment_{trial}")
+            supervisor.start(job)
+            assert until_terminal(supervisor)[-1] == Ended(3)
+    assert imports.read_text() == "x"
+
+
+@pytest.mark.parametrize("ill", ["import no_such_module", "raise SystemExit(3)"])
+def test_a_network_that_does_not_import_breaks_its_job_and_nothing_else(
+    make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ill: str
+) -> None:
+    (tmp_path / "ill.py").write_text(ill)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with Supervisor(preload=(), threads=1) as supervisor:
+        supervisor.start(make_job(network="ill:Network"))
+        nursery = supervisor._nursery
+        (last,) = until_terminal(supervisor)
+        assert isinstance(last, Broken)
+        assert last.kind is FailureKind.ERROR
+        supervisor.start(make_job())
+        assert until_terminal(supervisor)[-1] == Ended(3)
+        assert supervisor._nursery is nursery
+
+
 @pytest.mark.parametrize(
     ("metrics", "kind", "said"),
     [
