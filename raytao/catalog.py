@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -51,24 +51,53 @@ def registered(group: str) -> list[str]:
     return sorted({point.name for point in entry_points(group=group)})
 
 
-def load(group: str, name: str, *, kind: str) -> Any:
+def load(group: str, name: str, *, kind: str, base: type) -> Any:
     """Load what is registered as ``name``, built-in or from another package.
 
     Args:
         group: the entry-point group.
         name: the registered name, or ``package.module:attribute`` for what is not registered.
         kind: the word for it in the error, such as ``"network"``.
+        base: the class that it must be a subclass of: a name may come from a folder that somebody
+            else wrote, and nothing but a class of that kind is ever called.
 
     Raises:
-        SettingsError: if nothing has that name.
+        SettingsError: if nothing has that name, if two things have it, or if it does not import.
     """
-    for point in entry_points(group=group):
-        if point.name == name:
-            return point.load()
-    if ":" in name:
-        return _load_path(name, kind)
-    known = [n for n in registered(group) if n not in FOR_TESTS]
-    raise SettingsError(f"unknown {kind} {name!r}", remedy=did_you_mean(name, known))
+    found = {point.value: point for point in entry_points(group=group, name=name)}
+    if len(found) > 1:
+        raise SettingsError(
+            f"{kind} {name!r} is registered by several packages: "
+            f"{', '.join(sorted(_package(point) for point in found.values()))}",
+            remedy=f"write the one you mean: {' or '.join(sorted(found))}",
+        )
+    if found:
+        loaded = _load_point(next(iter(found.values())), kind)
+    elif ":" in name:
+        loaded = _load_path(name, kind)
+    else:
+        known = [n for n in registered(group) if n not in FOR_TESTS]
+        raise SettingsError(f"unknown {kind} {name!r}", remedy=did_you_mean(name, known))
+    if not (isinstance(loaded, type) and issubclass(loaded, base)):
+        raise SettingsError(
+            f"{kind} {name!r} is no {kind}",
+            remedy=f"it must be a subclass of {base.__module__}.{base.__name__}",
+        )
+    return loaded
+
+
+def _package(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else point.module
+
+
+def _load_point(point: EntryPoint, kind: str) -> Any:
+    try:
+        return point.load()
+    except (ImportError, AttributeError) as error:
+        raise SettingsError(
+            f"{kind} {point.name!r} of package {_package(point)!r} cannot be loaded: {error}",
+            remedy=f"install {_package(point)} again with what it needs, or remove it",
+        ) from error
 
 
 def _load_path(path: str, kind: str) -> Any:

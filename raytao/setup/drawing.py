@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from raytao.networks.function import Function
 from raytao.runs.controller import Controller, open_run
 from raytao.runs.eta import remaining
 from raytao.runs.store import LocalStore, Store
 from raytao.setup.folder import owned
-from raytao.setup.resolve import Setup
+from raytao.setup.setup import Setup
 from raytao.tao import layout
 from raytao.tao.export import Exporter
 
@@ -19,6 +20,7 @@ def exporter_of(setup: Setup, store: Store, controller: Controller) -> Exporter:
         lambda params, horizon: setup.recommendation(params, horizon).dump(),
         suffix=setup.spec.format,
         keep_all=not setup.settings.delete_intermediate_checkpoints,
+        models=not (isinstance(setup.network, Function) and setup.network.is_loop),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,16 +12,21 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from raytao.errors import FolderError
+from raytao.networks.function import Function
 from raytao.runs.log import read_log
 from raytao.runs.state import RunState
 from raytao.runs.store import LocalStore
-from raytao.setup.resolve import Setup, reopen
+from raytao.setup.reopen import reopen
+from raytao.setup.setup import Setup
 from raytao.spec import flatten
 from raytao.tao import layout
 from raytao.types import Json
 
 OURS = (layout.EVENTS, layout.RAY_SCRATCH, layout.LOCK)
 """What a driver leaves that was killed before its first record was whole."""
+
+LOOKING_SECONDS = 0.5
+"""Longest that somebody who looks whether a run is driven may hold up the one who drives it."""
 
 SHOWN = 8
 """Differences that a refusal lists."""
@@ -73,9 +79,15 @@ def inspect_folder(setup: Setup, *, resume: bool) -> Found:
         raise FolderError(
             f"{folder} already holds this run ({len(state.trials)} recommendations, "
             f"{state.epochs} epochs)",
-            remedy=f"go on with it: raytao resume {folder}   (or run … --resume auto)",
+            remedy=f"go on with it: {_how_to_resume(setup)}",
         )
     return Found.SAME
+
+
+def _how_to_resume(setup: Setup) -> str:
+    if not isinstance(setup.network, Function):
+        return f"raytao resume {setup.results}   (or run … --resume auto, or .fit(resume=True))"
+    return ".ask(resume=True)" if setup.network.is_loop else ".fit(resume=True)"
 
 
 @contextmanager
@@ -87,27 +99,42 @@ def owned(folder: Path) -> Iterator[None]:
     Raises:
         FolderError: if another process holds it.
     """
-    lock = FileLock(folder / layout.LOCK)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout as error:
-        raise _busy(folder) from error
+    lock = claim(folder)
     try:
         yield
     finally:
         lock.release()
 
 
-def is_driven(folder: Path) -> bool:
-    """Whether a process on this machine is driving the run in ``folder``; nothing is written."""
-    if not (folder / layout.LOCK).exists():
-        return False
+def claim(folder: Path) -> FileLock:
+    """Become the driver of the run in ``folder`` until the lock is released; see `owned`.
+
+    Raises:
+        FolderError: if another process holds it.
+    """
     lock = FileLock(folder / layout.LOCK)
     try:
-        lock.acquire(blocking=False)
-    except Timeout:
+        lock.acquire(timeout=LOOKING_SECONDS)
+    except Timeout as error:
+        raise _busy(folder) from error
+    return lock
+
+
+def is_driven(folder: Path) -> bool:
+    """Whether a process on this machine is driving the run in ``folder``; nothing is written.
+
+    A folder that may only be read can be asked as well: the lock is looked at, not taken.
+    """
+    try:
+        descriptor = os.open(folder / layout.LOCK, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
         return True
-    lock.release()
+    finally:
+        os.close(descriptor)
     return False
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from raytao.brains.base import Plan
-from raytao.setup.resolve import Setup
+from raytao.setup.setup import Setup
 
 CHECKPOINTS_A_TRIAL = 2
 """Latest and best epoch."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, get_args, get_origin
+from typing import Any, Self, get_args, get_origin
 
 from pydantic import (
     AliasChoices,
@@ -59,10 +59,38 @@ class Search(_Strict):
         default=[], validation_alias=AliasChoices("remove", "remove_default_automl_parameters")
     )
     ranges: dict[str, Range] = {}
+    only: list[str] = Field(
+        default=[], validation_alias=AliasChoices("only", "automl_hyperparameters")
+    )
     override_disabled: bool = Field(
         default=False,
         validation_alias=AliasChoices("override_disabled", "override_automl_disabled_params"),
     )
+
+    @model_validator(mode="after")
+    def _whole_list_alone(self) -> Self:
+        if self.only and (self.add or self.remove):
+            raise ValueError("is contradictory: 'only' is the whole list, so no add or remove")
+        return self
+
+
+class Tracking(_Strict):
+    """Where the driver tells of the run besides its folder; ``tracking: mlflow`` is enough."""
+
+    name: str = "mlflow"
+    uri: str | None = None
+    experiment: str = "raytao"
+
+    @field_validator("uri")
+    @classmethod
+    def _no_secret(cls, value: str | None) -> str | None:
+        """Settings are written to the log, and secrets are not."""
+        if value and _SECRET.search(value):
+            raise ValueError(
+                "must not hold a password, for it is written to the log: set MLFLOW_TRACKING_URI, "
+                "or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, instead"
+            )
+        return value
 
 
 class Resources(_Strict):
@@ -101,17 +129,23 @@ class Settings(_Strict):
         ),
     )
     address: str | None = None
+    tracking: Tracking | None = None
 
     @field_validator("metric", mode="before")
     @classmethod
     def _name_alone(cls, value: object) -> object:
         return {"name": value} if isinstance(value, str) else value
 
-    @field_validator("brain", mode="before")
+    @field_validator("brain", "tracking", mode="before")
     @classmethod
-    def _brain_name_alone(cls, value: object) -> object:
+    def _name_of_part_alone(cls, value: object) -> object:
         return {"name": value} if isinstance(value, str) else value
 
+
+_SECRET = re.compile(
+    r"://(?!/).*@|[?&][\w.-]*(key|password|secret|signature|token)=", re.IGNORECASE
+)
+"""What an address with a user's name, a password or a token has in it."""
 
 _MODEL = ("model_type", "model_attributes_type")
 
@@ -169,7 +203,8 @@ def _readable(
             return SettingsError(rule, where=where, remedy=_how(problem, name, known))
         case _:
             rule = re.sub(r"^(Input|Value error,) ?", "", str(problem["msg"]))
-            return SettingsError(f"{name!r} is {value!r}; it {rule}", where=where)
+            shown = "…" if name.endswith("uri") else repr(value)  # it may hold a password
+            return SettingsError(f"{name!r} is {shown}; it {rule}", where=where)
 
 
 def _how(problem: Mapping[str, Any], name: str, known: list[str]) -> str:

@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 class BestModel:
     """Keeps ``best_model/`` equal to the best trial that is not being trained right now.
 
+    A trainer that saves no checkpoints at all wins without weights: its recommendation is shown.
     A trial that is training may still replace its own checkpoints, so its model is taken over
     when its segment ends. What is shown stays while nothing at rest beats it.
     """
@@ -57,7 +58,7 @@ class BestModel:
         folder = layout.experiment(best.trial)
         weights = layout.checkpoint(best.epoch)
         model = self._store.read(f"{folder}/{weights}")
-        if model is None:
+        if model is None and not self._saves_nothing(folder):
             log.warning("trial %d has no weights of epoch %d", best.trial, best.epoch)
             return False
         self._store.delete(layout.BEST_MODEL_STAGED)
@@ -65,8 +66,18 @@ class BestModel:
         self._copy(recommendation, recommendation)
         for name in (layout.LOG, layout.STATUS, layout.PROVENANCE):
             self._copy(f"{folder}/{name}", name)
-        self._store.replace(f"{layout.BEST_MODEL_STAGED}/{weights}", model)
+        if model is not None:
+            self._store.replace(f"{layout.BEST_MODEL_STAGED}/{weights}", model)
         return True
+
+    def _saves_nothing(self, folder: str) -> bool:
+        """Whether the trial's own record says that its trainer saved no checkpoint at all."""
+        try:
+            return bool(
+                json.loads(self._store.read(_record(folder)) or b"{}")["checkpoints"] == {}
+            )
+        except (ValueError, KeyError, TypeError):
+            return False
 
     def _copy(self, source: str, name: str) -> None:
         data = self._store.read(source)
@@ -75,7 +86,7 @@ class BestModel:
 
     def _on_disk(self) -> tuple[int, int, int] | None:
         """(trial, best epoch, epochs trained) of a ``best_model/`` left by an earlier driver."""
-        data = self._store.read(f"{layout.BEST_MODEL}/{layout.PROVENANCE}")
+        data = self._store.read(_record(layout.BEST_MODEL))
         if data is None:
             return None
         try:
@@ -83,3 +94,7 @@ class BestModel:
             return int(found["trial"]), int(found["best_epoch"]), int(found["epochs_trained"])
         except (ValueError, KeyError, TypeError):
             return None
+
+
+def _record(folder: str) -> str:
+    return f"{folder}/{layout.PROVENANCE}"

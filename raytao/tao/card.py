@@ -7,7 +7,7 @@ in ``configs/networks/<name>/``, or in the folder that a plugin's network names.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -48,7 +48,8 @@ class Card:
     """What raytao knows of a network without importing its trainer.
 
     ``epoch_key``, ``seed_key`` and ``gpus_key`` are dotted spec keys; ``kpi`` is the metric meant
-    by TAO's ``metric: kpi``; ``metrics`` maps every reported metric to its direction.
+    by TAO's ``metric: kpi``; ``metrics`` maps every reported metric to its direction. ``folder``
+    holds spec and table, None for a user's own function; ``datasets`` tells what each one is.
     """
 
     name: str
@@ -59,16 +60,22 @@ class Card:
     kpi: str
     metrics: Mapping[str, Direction]
     spec_format: str
-    folder: Path
+    folder: Path | None
+    datasets: Mapping[str, str] = field(default_factory=dict)
 
     def default_spec(self) -> Document:
         """The network's own train spec, with comments."""
-        return Document.load(self.folder / f"spec.{self.spec_format}")
+        return Document.load(self._file(f"spec.{self.spec_format}"))
 
     def table(self) -> tuple[Row, ...]:
         """The network's parameter table."""
-        path = self.folder / "params.csv"
+        path = self._file("params.csv")
         return read_table(path.read_text(encoding="utf-8"), file=str(path))
+
+    def _file(self, name: str) -> Path:
+        if self.folder is None:
+            raise SettingsError(f"{self.name!r} has no {name}: it is no network of files")
+        return self.folder / name
 
     def metric(self, name: str) -> tuple[str, Direction]:
         """Resolve a metric's name (``kpi`` included) and its direction.
@@ -111,4 +118,5 @@ def load_card(network: Network) -> Card:
         metrics=data.metrics,
         spec_format=data.spec_format,
         folder=folder,
+        datasets=data.datasets,
     )

@@ -46,6 +46,7 @@ class Exporter:
         spec_text: renders a recommendation's train spec.
         suffix: of recommendation files: ``yaml`` or ``json``.
         keep_all: keep every trial's checkpoints (TAO's automl_delete_intermediate_ckpt = false).
+        models: whether trials leave models, so that there is a best one to show.
     """
 
     def __init__(
@@ -56,13 +57,14 @@ class Exporter:
         *,
         suffix: str = "yaml",
         keep_all: bool = False,
+        models: bool = True,
     ) -> None:
         self._store = store
         self._controller = controller
         self._spec_text = spec_text
         self._suffix = suffix
         self._keep_all = keep_all
-        self._best_model = BestModel(store, suffix)
+        self._best_model = BestModel(store, suffix) if models else None
         self._written: set[int] = set()
         self._swept: set[int] = set()
         self._seen = -1
@@ -82,7 +84,8 @@ class Exporter:
         self._json(layout.METADATA, metadata_json(state, left))
         if state.launched is not None:
             self._json(layout.CURRENT, state.launched)
-        self._best_model.renew(state)
+        if self._best_model is not None:
+            self._best_model.renew(state)
         self._sweep(state)
 
     def _draw_recommendations(self, state: RunState) -> None:

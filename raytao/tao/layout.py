@@ -5,6 +5,8 @@
     ├── recommendation_0.yaml …             the entire train spec of every recommendation
     ├── experiment_0/ …                     log.txt, status.json, raytao.json, weights/
     ├── best_model/                         recommendation_n.yaml, log.txt, status.json, weights/
+    ├── report.html  exported/              by `raytao report` and `raytao export-model`
+    ├── mlflow.db  mlflow_artifacts/        with `tracking: mlflow` and no server
     └── events.jsonl                        the truth; all but experiment_n/ is drawn from it
 
 Names and meaning: TAO 5.x's job folder (its documentation, "Resultant Files").
@@ -23,10 +25,13 @@ BEST_MODEL: Final = "best_model"
 BEST_MODEL_STAGED: Final = ".best_model.staged"
 RAY_SCRATCH: Final = ".ray"
 LOCK: Final = ".lock"
+REPORT: Final = "report.html"
 LOG: Final = "log.txt"
 STATUS: Final = "status.json"
 PROVENANCE: Final = "raytao.json"
 WEIGHTS: Final = "weights"
+TRAINED: Final = "train"
+"""Where `raytao train -r` keeps a training of its own."""
 
 
 def experiment(trial: int) -> str:

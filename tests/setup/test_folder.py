@@ -20,7 +20,8 @@ from raytao.setup.folder import (
     open_folder,
     read_state,
 )
-from raytao.setup.resolve import Setup, resolve
+from raytao.setup.resolve import resolve
+from raytao.setup.setup import Setup
 from raytao.tao import layout
 from raytao.testing.simulator import simulate
 from raytao.testing.toy import curve

@@ -13,7 +13,9 @@ from raytao.brains.bayesian import Bayesian
 from raytao.brains.hyperband import Hyperband
 from raytao.errors import BudgetError, SettingsError, SpaceError, SpecError, UserError
 from raytao.runs.events import Opened, from_json, to_json
-from raytao.setup.resolve import Setup, relocated, reopen, resolve
+from raytao.setup.reopen import relocated, reopen
+from raytao.setup.resolve import resolve
+from raytao.setup.setup import Setup
 from raytao.tao.card import load_card
 from raytao.testing.toy import Toy
 from raytao.types import EPOCHS, Direction, Start
@@ -373,7 +375,7 @@ slots: 2
         assert moved.identity() == setup.identity()
         with pytest.raises(SettingsError, match="'seed' cannot be changed") as caught:
             relocated(setup, ["seed=8"])
-        assert caught.value.remedy == "what can: slots, address, resources, limits"
+        assert caught.value.remedy == "what can: slots, address, resources, limits, tracking"
         with pytest.raises(SettingsError, match="'slots' must be an integer"):
             relocated(setup, ["slots=many"])
 

@@ -96,7 +96,7 @@ def test_tao_s_own_names_mean_the_same(ours: str, tao: str) -> None:
             "search: []",
             2,
             "'search' must be a mapping of keys to values, not []",
-            "its keys: add, remove, ranges, override_disabled",
+            "its keys: add, remove, ranges, only, override_disabled",
         ),
         ("resources: {gpus: -1}", 2, "'resources.gpus' is -1; it should be", ""),
         ("resources: {cpus: two}", 2, "'resources.cpus' must be a number, not 'two'", ""),

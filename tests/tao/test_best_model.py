@@ -212,6 +212,18 @@ def test_a_model_without_its_weights_is_not_shown(
     assert "trial 1 has no weights of epoch 1" in caplog.text
 
 
+def test_a_trainer_that_saves_nothing_wins_with_its_recommendation_alone(folder: Folder) -> None:
+    folder.train(0, 0.5)
+    folder.stop(0)
+    record = f"{layout.experiment(0)}/{layout.PROVENANCE}"
+    saved = json.loads(folder.store.read(record) or b"")
+    folder.store.replace(record, json.dumps({**saved, "checkpoints": {}}).encode())
+    folder.store.delete(f"{layout.experiment(0)}/{layout.WEIGHTS}")
+    renew(folder)
+    assert folder.shown()[layout.recommendation(0)] == b"spec of 0"
+    assert layout.checkpoint(1) not in folder.shown()
+
+
 class Counting(MemoryStore):
     """Refuses its k-th change; counts them all."""
 

@@ -34,7 +34,7 @@ def card_of(folder: Path, text: str) -> Card:
 @pytest.mark.parametrize("name", catalog.registered("raytao.networks"))
 class TestEveryRegisteredNetwork:
     def network(self, name: str) -> Network:
-        network: Network = catalog.load("raytao.networks", name, kind="network")()
+        network: Network = catalog.load("raytao.networks", name, kind="network", base=Network)()
         return network
 
     def test_its_card_is_its_own(self, name: str) -> None:

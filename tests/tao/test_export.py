@@ -17,7 +17,8 @@ from raytao.runs.events import Placed
 from raytao.runs.log import read_log
 from raytao.runs.state import Phase
 from raytao.runs.store import MemoryStore
-from raytao.setup.resolve import Setup, resolve
+from raytao.setup.resolve import resolve
+from raytao.setup.setup import Setup
 from raytao.spec import Document
 from raytao.tao import layout
 from raytao.tao.card import load_card

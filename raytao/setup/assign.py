@@ -1,0 +1,51 @@
+"""``key=value``: changes of a setting or of the train spec, as arguments of a command."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from raytao.errors import SettingsError, did_you_mean
+from raytao.setup.settings import Settings
+from raytao.spec import Document, flatten
+from raytao.types import Json
+
+
+def _parsed(assignment: str) -> tuple[str, Json]:
+    key, equals, text = assignment.partition("=")
+    if not equals or not key:
+        raise SettingsError(f"{assignment!r} is not key=value", remedy="for example slots=4")
+    value = Document.parse(f"value: {text}", file=f"the argument {assignment!r}").plain()["value"]
+    return key, value
+
+
+def assign_setting(data: dict[str, Any], assignment: str) -> None:
+    """Put ``key=value`` among the settings, if that is where the key belongs."""
+    key, value = _parsed(assignment)
+    if key.split(".")[0] in Settings.model_fields:
+        _put(data, key.split("."), value)
+
+
+def assign_spec_key(data: dict[str, Any], assignment: str, spec: Document) -> None:
+    """Put ``key=value`` below ``set``, if the key is one of the train spec."""
+    key, value = _parsed(assignment)
+    if key.split(".")[0] in Settings.model_fields:
+        return
+    if not spec.has(key):
+        names = [*Settings.model_fields, *spec.keys()]
+        raise SettingsError(f"unknown key {key!r}", remedy=did_you_mean(key, names))
+    data["set"] = {**flatten(data.get("set") or {}), key: value}
+
+
+def _put(data: dict[str, Any], keys: Sequence[str], value: Json) -> None:
+    *path, last = keys
+    for step in path:
+        inner = data.get(step)
+        data[step] = dict(inner) if isinstance(inner, Mapping) else _named(inner)
+        data = data[step]
+    data[last] = value
+
+
+def _named(short: object) -> dict[str, Any]:
+    """``brain: bayesian`` is short for ``brain: {name: bayesian}``."""
+    return {"name": short} if isinstance(short, str) else {}

@@ -1,0 +1,104 @@
+"""A run, resolved: everything that a driver needs, checked against each other."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import raytao
+from raytao.brains.base import Brain, BrainSettings, Task
+from raytao.networks.base import Network
+from raytao.networks.function import Function, OwnFunction
+from raytao.runs.events import Opened
+from raytao.setup.settings import Settings
+from raytao.space import Space
+from raytao.spec import Document
+from raytao.tao.card import Card
+from raytao.types import Direction, Json, Params
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A run, resolved: settings, network, spec, space and brain fit each other.
+
+    ``spec`` is the user's own train spec with all edits: recommendation 0. ``notes`` are
+    sentences the user should read before the run starts. ``function`` is the user's own training
+    function, where that is the network and the user has brought it.
+    """
+
+    settings: Settings
+    network: Network
+    card: Card
+    spec: Document
+    space: Space
+    metric: str
+    direction: Direction
+    brain_class: type[Brain]
+    brain_settings: BrainSettings
+    results: Path
+    notes: tuple[str, ...] = ()
+    function: OwnFunction | None = None
+
+    @property
+    def epochs(self) -> int:
+        """Length of a full training, from the user's spec."""
+        return int(self.spec.get(self.card.epoch_key))
+
+    def new_brain(self) -> Brain:
+        """A fresh brain for this run."""
+        plain = self.spec.plain()
+        task = Task(self.space, self.epochs, self.settings.seed, self.space.of_spec(plain))
+        make = cast(Any, self.brain_class)
+        return cast(Brain, make(task, self.brain_settings))
+
+    def recommendation(self, params: Params, horizon: int) -> Document:
+        """The entire train spec of a recommendation, as it is trained.
+
+        ``horizon`` is the length of its LR schedule; the GPUs are those that a trial gets.
+        """
+        fixed = {self.card.epoch_key: horizon, self.card.gpus_key: self.gpus}
+        return self.spec.with_values({**params, **fixed})
+
+    @property
+    def gpus(self) -> int:
+        """GPUs that a trial sees; a share of one is one."""
+        return math.ceil(self.settings.resources.gpus)
+
+    def identity(self) -> dict[str, Json]:
+        """What makes this the same run: all that decides which trials are trained, and how."""
+        own = {"kind": self.network.kind} if isinstance(self.network, Function) else {}
+        return {
+            "network": self.settings.network,
+            **own,
+            "metric": self.metric,
+            "direction": self.direction.value,
+            "seed": self.settings.seed,
+            "brain": {
+                "name": self.settings.brain["name"],
+                **self.brain_settings.model_dump(mode="json"),
+            },
+            "spec": self.spec.plain(),
+            "space": self.space.to_json(),
+        }
+
+    def described_function(self) -> dict[str, Json] | None:
+        """Name and digest of the user's own function; None for a network of its own name."""
+        if not isinstance(self.network, Function):
+            return None
+        source = None if self.function is None else self.function.source
+        return {"name": self.network.title, "kind": self.network.kind, "source": source}
+
+    def opened(self) -> Opened:
+        """The first record of this run's log."""
+        setup: dict[str, Json] = {
+            "identity": self.identity(),
+            "settings": self.settings.model_dump(mode="json"),
+            "spec": {"format": self.spec.format, "text": self.spec.dump()},
+            "cwd": str(Path.cwd()),
+        }
+        function = self.described_function()
+        if function is not None:
+            setup["function"] = function
+        return Opened(setup, self.metric, self.direction.value, raytao.__version__)
