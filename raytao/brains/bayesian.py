@@ -121,7 +121,7 @@ class Bayesian(FullLength):
             return None
         gain = float(np.exp(value(found[None])[0])) * scaled.scale
         why = (
-            f"expected improvement {gain:.2g} over {scaled.center + scaled.scale * best:.3g} "
+            f"expected improvement {gain:.2g} over the best "
             f"({history.done.sum()} results, {history.pending.sum()} pending)"
         )
         return found, why

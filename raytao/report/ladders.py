@@ -1,0 +1,68 @@
+"""What became of every rung of a schedule: who was compared there, and who went on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+
+from raytao.brains.base import Plan, PlanRow
+from raytao.runs.state import RunState, TrialState
+from raytao.types import SCORE
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One rung: ``planned`` trials are compared at ``epochs``.
+
+    ``ranked`` are those with a score there, best first and the earlier of equals first; ``open``
+    those on their way to it, ``failed`` those that broke before it; ``on`` went to the next one.
+    """
+
+    epochs: int
+    planned: int
+    ranked: tuple[int, ...]
+    open: tuple[int, ...]
+    failed: tuple[int, ...]
+    on: frozenset[int]
+
+    @property
+    def members(self) -> tuple[int, ...]:
+        """All that were granted this rung, as they are drawn from top to bottom."""
+        return (*self.ranked, *self.open, *self.failed)
+
+
+def ladders(state: RunState, plan: Plan) -> tuple[tuple[Rung, ...], ...]:
+    """The rungs of every bracket, as far as the run has come.
+
+    Trials are numbered bracket by bracket, as the plan's first rungs are wide. A plan without a
+    second rung anywhere has no ladders.
+    """
+    rows: dict[int, list[PlanRow]] = {}
+    for row in sorted(plan.rows, key=lambda row: (row.bracket, row.rung)):
+        rows.setdefault(row.bracket, []).append(row)
+    if all(len(bracket) == 1 for bracket in rows.values()):
+        return ()
+    bounds = [0, *accumulate(bracket[0].trials for bracket in rows.values())]
+    return tuple(
+        _ladder(bracket, [state.trials[n] for n in range(first, end) if n in state.trials])
+        for bracket, (first, end) in zip(rows.values(), pairwise(bounds), strict=True)
+    )
+
+
+def _ladder(rows: Sequence[PlanRow], trials: Sequence[TrialState]) -> tuple[Rung, ...]:
+    return tuple(_rung(row, [t for t in trials if t.budget >= row.epochs]) for row in rows)
+
+
+def _rung(row: PlanRow, members: Sequence[TrialState]) -> Rung:
+    there = [t for t in members if row.epochs in t.history]
+    waiting = [t for t in members if row.epochs not in t.history]
+    ranked = sorted(there, key=lambda t: (-t.history[row.epochs][SCORE], t.number))
+    return Rung(
+        epochs=row.epochs,
+        planned=row.trials,
+        ranked=tuple(t.number for t in ranked),
+        open=tuple(t.number for t in waiting if t.failure is None),
+        failed=tuple(t.number for t in waiting if t.failure is not None),
+        on=frozenset(t.number for t in members if t.budget > row.epochs),
+    )

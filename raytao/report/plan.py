@@ -1,0 +1,97 @@
+"""A run's plan, for people: what is searched, the schedule, epochs and disk."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from html import escape
+
+from rich.console import Console
+from rich.table import Table
+
+from raytao.brains.base import Plan
+from raytao.report.ranges import range_of
+from raytao.setup.schedule import Forecast
+from raytao.setup.setup import Setup
+
+MEGABYTE = 1_000_000
+
+
+def plan_text(setup: Setup, found: Forecast) -> str:
+    """The plan as lines for a terminal."""
+    plan = found.plan
+    width = max(len(name) for name in setup.space.names)
+    lines = [_title(setup), "searched"]
+    lines += [f"  {p.name:<{width}}  {range_of(p)}" for p in setup.space.parameters]
+    lines += [f"note: {note}" for note in (*setup.notes, *plan.notes)]
+    if len(plan.rows) > 1:
+        drawn = io.StringIO()
+        width = max(80, 14 * (1 + _brackets(plan)))
+        page = Console(width=width, file=drawn, force_jupyter=False, color_system=None)
+        page.print(schedule_table(plan))
+        lines += drawn.getvalue().rstrip("\n").splitlines()
+    lines += [f"{name:<16} {value}" for name, value in _totals(setup, found)]
+    return "\n".join(lines)
+
+
+def plan_html(setup: Setup, found: Forecast) -> str:
+    """The plan as a block for a notebook."""
+    plan = found.plan
+    searched = "".join(
+        f"<tr><td>{escape(p.name)}</td><td>{escape(range_of(p))}</td></tr>"
+        for p in setup.space.parameters
+    )
+    cells = {(row.bracket, row.rung): f"{row.trials} × {row.epochs}" for row in plan.rows}
+    rungs = range(1 + max((row.rung for row in plan.rows), default=0))
+    brackets = range(_brackets(plan))
+    schedule = "".join(
+        f"<tr><td>rung {rung}</td>"
+        + "".join(f"<td>{cells.get((bracket, rung), '')}</td>" for bracket in brackets)
+        + "</tr>"
+        for rung in rungs
+    )
+    head = "".join(f"<th>bracket {bracket + 1}</th>" for bracket in brackets)
+    table = f"<table><tr><th>n × epochs</th>{head}</tr>{schedule}</table>" if rungs[1:] else ""
+    totals = "".join(
+        f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>"
+        for name, value in _totals(setup, found)
+    )
+    notes = "".join(f"<div>note: {escape(n)}</div>" for n in (*setup.notes, *plan.notes))
+    return (
+        f"<div><b>{escape(_title(setup))}</b><table>{searched}</table>{notes}{table}"
+        f"<table>{totals}</table></div>"
+    )
+
+
+def _title(setup: Setup) -> str:
+    brain = setup.settings.brain["name"]
+    return f"{setup.card.name}, {brain}, {setup.metric} ({setup.direction.value})"
+
+
+def _totals(setup: Setup, found: Forecast) -> Iterator[tuple[str, str]]:
+    plan = found.plan
+    bound = "" if plan.exact else "at most "
+    yield "recommendations", str(plan.trials)
+    yield "epochs", f"{bound}{plan.epochs}"
+    yield "longest training", f"{plan.longest} epochs; your spec says {setup.epochs}"
+    if found.disk is not None and found.checkpoint is not None:
+        each = f"{found.checkpoint / MEGABYTE:.2f} MB each"
+        yield "disk", f"at most {found.disk / MEGABYTE:.1f} MB of checkpoints ({each})"
+
+
+def schedule_table(plan: Plan) -> Table:
+    """TAO's tables 2 and 3: a row an iteration i, a pair (n, epochs) a bracket."""
+    table = Table(title="n trials × r epochs each", title_justify="left")
+    table.add_column("rung", justify="right")
+    for bracket in range(_brackets(plan)):
+        table.add_column(f"bracket {bracket + 1}", justify="right")
+    cells = {(row.bracket, row.rung): f"{row.trials} × {row.epochs}" for row in plan.rows}
+    rungs = 1 + max((row.rung for row in plan.rows), default=0)
+    for rung in range(rungs):
+        line = [cells.get((bracket, rung), "") for bracket in range(_brackets(plan))]
+        table.add_row(str(rung), *line)
+    return table
+
+
+def _brackets(plan: Plan) -> int:
+    return 1 + max((row.bracket for row in plan.rows), default=0)

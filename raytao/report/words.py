@@ -1,0 +1,61 @@
+"""Numbers and results as people say them; shared by every view of a run."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from raytao.runs.state import Best, RunState
+from raytao.types import SCORE
+
+
+def clock(seconds: float | None) -> str:
+    """``0:04:10``; a dash where nobody knows."""
+    return "–" if seconds is None else str(timedelta(seconds=round(seconds)))
+
+
+def gain(state: RunState) -> str:
+    """How much better the incumbent is than recommendation 0; two lines if budgets differ."""
+    best, base = state.incumbent, state.baseline
+    if best is None or base is None:
+        return "your spec (recommendation 0) has no result to compare with"
+    if best.trial == base.trial:
+        return "your own spec (recommendation 0) leads"
+    spent = f"{base.fidelity} {plural(base.fidelity, 'epoch')}"
+    words = f"gain {best.score - base.score:.4f} over your spec ({base.value:.4f} after {spent})"
+    if best.fidelity == base.fidelity:
+        return words
+    history = state.trials[best.trial].history
+    early = max(metrics[SCORE] for n, metrics in history.items() if n <= base.fidelity)
+    return f"{words}\nat equal epochs: {early - base.score:+.4f}"
+
+
+def plural(count: float, word: str) -> str:
+    """``epoch`` or ``epochs``."""
+    return word if count == 1 else f"{word}s"
+
+
+def counted(count: float, word: str) -> str:
+    """``1 epoch``, ``2 epochs``."""
+    return f"{count:g} {plural(count, word)}"
+
+
+def describe_best(best: Best) -> str:
+    """Which recommendation, at which epoch."""
+    return f"recommendation {best.trial}, epoch {best.epoch} of {best.fidelity} trained"
+
+
+def status_word(state: RunState, *, driven: bool) -> str:
+    """TAO's job status; a run without an end whose driver is gone is Interrupted."""
+    if state.finished:
+        return state.finished.status
+    return "Running" if driven else "Interrupted"
+
+
+def number(value: float) -> str:
+    """Four decimals, or four digits where those would hide the value or fill the page.
+
+    >>> number(0.98765), number(-12.5), number(0.00001234), number(3e300)
+    ('0.9877', '-12.5000', '1.234e-05', '3e+300')
+    """
+    plain = value == 0 or 1e-3 <= abs(value) < 1e6
+    return f"{value:.4f}" if plain else f"{value:.4g}"

@@ -1,0 +1,61 @@
+"""The block of a notebook: it shows any state, and whatever names hold shows as text."""
+
+from __future__ import annotations
+
+import pytest
+
+from raytao.brains.base import Plan, PlanRow
+from raytao.report.block import block
+from raytao.runs.eta import Remaining
+from raytao.runs.events import Broke, Event, Judged, Leased, Opened, Reported, Started
+from raytao.runs.log import Record
+from raytao.runs.state import RunState
+
+PLAN = Plan((PlanRow(0, 0, 3, 1),))
+LEFT = Remaining(epochs=1, seconds=None, epoch_seconds=None)
+MARKUP = "<script>alert(1)</script>"
+
+
+def drawn(*events: Event, metric: str = "acc") -> str:
+    records = [Record(0, 0.0, Opened({}, metric, "maximize", "1"))]
+    records += [Record(n, 0.0, event) for n, event in enumerate(events, start=1)]
+    return block("a title", "a place", "Running", RunState.fold(records), LEFT, PLAN)
+
+
+def trial(number: int, value: float, why: str = "random", metric: str = "acc") -> list[Event]:
+    budget = {"epochs": 1}
+    return [
+        Started(number, {"x": MARKUP}, budget, budget, why, "job"),
+        Leased(number, 1),
+        Reported(number, 1, 1, {metric: value, "score": value}, 0.1),
+        Judged(number, "stop"),
+    ]
+
+
+def failed(number: int, reason: str) -> list[Event]:
+    budget = {"epochs": 1}
+    begun = Started(number, {}, budget, budget, "random", "job")
+    return [begun, Leased(number, 1), Broke(number, 1, "error", reason)]
+
+
+def test_markup_in_a_reason_or_a_metric_shows_as_text() -> None:
+    page = drawn(*trial(0, 0.5, MARKUP, MARKUP), *failed(1, MARKUP), metric=MARKUP)
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [],
+        trial(0, 0.5),
+        [*trial(0, 0.5), *trial(1, 0.5)],
+        failed(0, "no memory"),
+        [event for n in range(30) for event in trial(n, n / 30)],
+    ],
+    ids=["none", "one", "equal", "failed", "many"],
+)
+def test_every_state_is_drawn(events: list[Event]) -> None:
+    page = drawn(*events)
+    assert page.count("<div") == page.count("</div>")
+    assert "a title" in page

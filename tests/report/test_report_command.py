@@ -1,0 +1,80 @@
+"""``raytao report``: one file, beside the run or where it is asked for."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from raytao.cli.main import main
+from raytao.runs.log import EventLog, Record
+from raytao.runs.store import LocalStore
+from raytao.setup.setup import Setup
+from raytao.tao import layout
+
+HEAVY = ("ray", "torch", "pandas", "mlflow", "sklearn", "matplotlib.pyplot")
+
+
+@pytest.fixture
+def folder(make_run: Callable[..., tuple[Setup, list[Record]]]) -> Path:
+    """The results folder of a run that was killed halfway."""
+    setup, records = make_run()
+    log = EventLog(LocalStore(setup.results), layout.EVENTS)
+    for record in records[: len(records) // 2]:
+        log.add(record.event)
+    log.commit()
+    return setup.results
+
+
+def report(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["report", *map(str, arguments)])
+
+
+def test_the_page_is_written_beside_the_run_and_its_path_printed(folder: Path) -> None:
+    log = (folder / layout.EVENTS).read_bytes()
+    result = report(folder)
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"{folder / 'report.html'}\n"
+    page = (folder / "report.html").read_text()
+    assert page.startswith("<!DOCTYPE html>")
+    assert f"raytao resume {folder}" in page
+    assert (folder / layout.EVENTS).read_bytes() == log
+
+
+def test_the_page_is_written_where_it_is_asked_for(folder: Path, tmp_path: Path) -> None:
+    target = tmp_path / "pages" / "mine.html"
+    result = report(folder, "-o", target)
+    assert result.stdout == f"{target}\n"
+    assert target.is_file()
+    assert not (folder / "report.html").exists()
+
+
+def test_a_new_page_takes_the_place_of_the_old(folder: Path) -> None:
+    (folder / "report.html").write_text("old")
+    assert report(folder).exit_code == 0
+    assert "old" not in (folder / "report.html").read_text().splitlines()
+
+
+def test_where_there_is_no_run_nothing_is_written(tmp_path: Path) -> None:
+    for place in (tmp_path, tmp_path / "none"):
+        result = report(place)
+        assert result.exit_code == 2
+        assert "Traceback" not in result.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_report_loads_nothing_that_trains(folder: Path) -> None:
+    code = (
+        "import json, sys\n"
+        "from raytao.cli.main import main\n"
+        f"main(['report', {str(folder)!r}], standalone_mode=False)\n"
+        f"print(json.dumps([name for name in {HEAVY!r} if name in sys.modules]))\n"
+    )
+    command = [sys.executable, "-c", code]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(run.stdout.splitlines()[-1]) == []
