@@ -1,0 +1,1 @@
+"""The models that came out of trainings: found, loaded, measured, exported."""

@@ -1,0 +1,214 @@
+"""Where a model is found: in a results folder, in a copied ``best_model/``, beside a spec."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from raytao import catalog
+from raytao.errors import FolderError, SettingsError
+from raytao.models.model import Model
+from raytao.networks.base import Network
+from raytao.runs.log import read_log
+from raytao.runs.state import Phase, RunState
+from raytao.runs.store import LocalStore
+from raytao.setup.resolve import check_spec
+from raytao.spec import Document
+from raytao.spec.document import FORMATS
+from raytao.spec.tree import OPEN
+from raytao.tao import layout
+from raytao.tao.card import load_card
+from raytao.trials.provenance import Provenance, read_provenance
+
+CHECKPOINT_KEY: Final = "evaluate.checkpoint"
+"""TAO's spec key of the weights to measure."""
+
+
+SAVE: Final = "a trainer hands them to ctx.save, wherever ctx.is_best and at ctx.stop_epoch"
+
+
+def find(place: Path, *, network: str | None = None, checkpoint: Path | None = None) -> Model:
+    """Find the model that ``place`` means.
+
+    Args:
+        place: a results folder (its best model so far), a ``best_model/`` anywhere, an
+            ``experiment_n/`` or ``recommendation_n.yaml`` of a results folder (its best epoch),
+            a folder that ``raytao train -r`` wrote, or a train spec with ``evaluate.checkpoint``.
+        network: the network of a spec that no run wrote.
+        checkpoint: other weights than those that ``place`` means.
+
+    Raises:
+        FolderError: if there is no model, with the reason.
+        SettingsError: if nobody knows the network, or ``network`` is another one.
+        SpecError: if a spec cannot be read, or cannot be trained.
+        DamagedRun: if a raytao.json or a log cannot be trusted.
+    """
+    if place.is_dir():
+        model = _in_folder(place, checkpoint)
+    elif place.is_file():
+        model = _of_file(place, network, checkpoint)
+    else:
+        raise FolderError(f"no file or folder {place}")
+    if network not in (None, model.network):
+        raise SettingsError(
+            f"{place} is a model of network {model.network!r}, not of {network!r}",
+            remedy=f"leave the network out: {layout.PROVENANCE} tells it",
+        )
+    if not model.checkpoint.is_file():
+        raise _missing(model, place)
+    return model
+
+
+def _in_folder(folder: Path, checkpoint: Path | None) -> Model:
+    for place in (folder, folder / layout.BEST_MODEL, folder / layout.TRAINED):
+        found = _told(place)
+        if found is not None:
+            return _recorded(place, found, _spec_of(place, found), checkpoint)
+    raise _no_model(folder)
+
+
+def _of_file(file: Path, network: str | None, checkpoint: Path | None) -> Model:
+    trial = _trial(file)
+    if trial is not None:
+        for place in (file.parent, file.parent / layout.experiment(trial)):
+            found = _told(place)
+            if found is not None and found.trial == trial:
+                return _recorded(place, found, file, checkpoint)
+        if (file.parent / layout.EVENTS).is_file() and checkpoint is None:
+            raise _untrained(file)
+    beside = _told(file.parent)
+    return _written(file, network or (beside.network if beside else None), checkpoint)
+
+
+def _told(folder: Path) -> Provenance | None:
+    """The raytao.json of a folder, if there is one."""
+    whole = folder.resolve()
+    return read_provenance(LocalStore(whole.parent), whole.name)
+
+
+def _trial(spec: Path) -> int | None:
+    """The number in a recommendation file's name; None for a spec of another name."""
+    number = spec.stem.rpartition("_")[2]
+    if not number.isdecimal():
+        return None
+    named = layout.recommendation(int(number), spec.suffix[1:])
+    return int(number) if spec.name == named else None
+
+
+def _recorded(folder: Path, found: Provenance, spec: Path, checkpoint: Path | None) -> Model:
+    """A model that raytao trained: its raytao.json tells everything."""
+    model = Model(
+        network=found.network,
+        spec=Document.load(spec),
+        checkpoint=checkpoint or _best_weights(folder, found),
+        home=_home(folder, spec),
+        threads=found.threads,
+        gpus=found.gpus,
+        trial=_trial(spec),
+    )
+    if checkpoint is not None or found.best is None:
+        return model
+    epoch, metric = found.best.epoch, found.metric
+    return replace(model, epoch=epoch, metric=metric, value=found.history[epoch].get(metric))
+
+
+def _best_weights(folder: Path, found: Provenance) -> Path:
+    if not found.epochs_trained:
+        raise _untrained(folder)
+    if found.best is None:
+        raise FolderError(f"{folder} holds no weights: its trainer saved none", remedy=SAVE)
+    return LocalStore(folder).path(found.best.file)
+
+
+def _written(file: Path, name: str | None, checkpoint: Path | None) -> Model:
+    """The model of a spec that a user wrote."""
+    spec = Document.load(file)
+    if name is None:
+        raise SettingsError(
+            f"{file} does not tell its network, and no {layout.PROVENANCE} lies beside it",
+            remedy="name it: --network image_classification",
+        )
+    network: Network = catalog.load("raytao.networks", name, kind="network", base=Network)()
+    written = spec.get(CHECKPOINT_KEY) if spec.has(CHECKPOINT_KEY) else None
+    if checkpoint is None and written in (None, "", OPEN):
+        raise SettingsError(
+            f"{CHECKPOINT_KEY} is not set: there are no weights to take",
+            where=spec.where(CHECKPOINT_KEY),
+            remedy="write the path of a weights file there, or give it with --checkpoint",
+        )
+    check_spec(network, spec)
+    key = load_card(network).gpus_key
+    gpus = spec.get(key) if spec.has(key) else 0
+    return Model(
+        network=name,
+        spec=spec,
+        checkpoint=checkpoint or Path(str(written)),
+        home=file.parent,
+        gpus=gpus if type(gpus) is int else 0,
+    )
+
+
+def _spec_of(folder: Path, found: Provenance) -> Path:
+    """The spec of a trained folder: in a ``best_model/``, else beside the folder."""
+    names = [layout.recommendation(found.trial, suffix[1:]) for suffix in FORMATS]
+    beside = [_parent(folder) / name for name in (*names, *(f"spec{end}" for end in FORMATS))]
+    spec = next((path for path in [folder / n for n in names] + beside if path.is_file()), None)
+    if spec is None:
+        raise FolderError(
+            f"the train spec of {folder} is missing: no {names[0]} in it or beside it",
+            remedy="copy best_model/ as a whole, or name the results folder",
+        )
+    return spec
+
+
+def _home(folder: Path, spec: Path) -> Path:
+    """The folder around a trained one; a ``best_model/`` that was copied is its own home."""
+    around = _parent(folder)
+    inside = spec.parent == folder and not (around / layout.EVENTS).is_file()
+    return folder if inside else around
+
+
+def _parent(folder: Path) -> Path:
+    return folder.resolve().parent if folder.name in ("", "..") else folder.parent
+
+
+def _no_model(folder: Path) -> FolderError:
+    """Why a folder without a raytao.json holds no model."""
+    if (_parent(folder) / layout.EVENTS).is_file():
+        return _untrained(folder)
+    state = RunState.fold(read_log(LocalStore(folder), layout.EVENTS))
+    if state.opened is None:
+        return FolderError(
+            f"{folder} holds no model: neither {layout.EVENTS} nor {layout.PROVENANCE} is in it",
+            remedy="name a results folder, its best_model/, or an experiment_n/ in it",
+        )
+    best = state.best_among(Phase.PAUSED, Phase.FINISHED, Phase.RETIRED)
+    if best is not None:
+        return FolderError(
+            f"{folder} holds no best model: recommendation {best.trial} leads, but its trainer "
+            f"saved no weights of epoch {best.epoch}",
+            remedy=SAVE,
+        )
+    if state.finished is not None:
+        return FolderError(
+            f"{folder} holds no model: no trial has a result", remedy=f"raytao status {folder}"
+        )
+    return FolderError(
+        f"{folder} holds no model yet: no trial has finished yet",
+        remedy=f"see how far it is: raytao status {folder}",
+    )
+
+
+def _untrained(place: Path) -> FolderError:
+    return FolderError(f"{place} holds no model yet: no epoch of it has been trained")
+
+
+def _missing(model: Model, place: Path) -> FolderError:
+    remedy = "name another file"
+    if model.epoch is not None:
+        remedy = (
+            "weights of beaten recommendations are deleted; a run keeps them with "
+            "delete_intermediate_checkpoints: false"
+        )
+    return FolderError(f"the weights file {model.checkpoint} of {place} is missing", remedy=remedy)
