@@ -10,15 +10,17 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ray import tune
 
-from raytao import catalog
+from raytao.networks.function import OwnFunction
 from raytao.runs.store import LocalStore
 from raytao.tao import layout
 from raytao.trials.messages import Broken, Ended, EpochDone, Event, FailureKind, Job, event_to_json
+from raytao.trials.runner import network_of
 from raytao.trials.supervisor import Supervisor
 
 POLL_SECONDS = 1.0
@@ -31,17 +33,18 @@ class TrialActor(tune.Trainable):
     _placed: bool
     _ended: bool
 
-    def setup(self, config: dict[str, Any]) -> None:
+    def setup(self, config: dict[str, Any], function: OwnFunction | None = None) -> None:
         """Start the first job; the supervisor outlives it."""
-        self._job = Job.from_json(config["job"])
-        network = catalog.load("raytao.networks", self._job.network, kind="network")()
-        self._supervisor = Supervisor(network.preload, self._job.threads)
+        self._function = function
+        self._job = self._job_of(config)
+        modules = network_of(self._job).preload if function is None else function.modules
+        self._supervisor = Supervisor(modules, self._job.threads)
         self._begin()
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take over the next lease; the same actor serves any trial of the run."""
         self._supervisor.stop(GRACE_SECONDS)
-        self._job = Job.from_json(new_config["job"])
+        self._job = self._job_of(new_config)
         self._begin()
         return True
 
@@ -71,6 +74,11 @@ class TrialActor(tune.Trainable):
     def load_checkpoint(self, checkpoint: Mapping[str, Any] | None) -> None:
         """Nothing: see ``save_checkpoint``."""
         del checkpoint
+
+    def _job_of(self, config: Mapping[str, Any]) -> Job:
+        """The job of a lease. A function comes apart from it: Tune writes its configurations."""
+        job = Job.from_json(config["job"])
+        return job if self._function is None else replace(job, function=self._function.text())
 
     def _begin(self) -> None:
         self._placed = self._ended = False

@@ -5,12 +5,22 @@ from __future__ import annotations
 import logging
 import math
 import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any, Final
 
 import ray
+from ray.exceptions import AuthenticationError
+from ray.util import get_node_ip_address
 
 from raytao.errors import SettingsError
 from raytao.setup.settings import Resources
+from raytao.tune.nodes import check_nodes
+
+LOCAL: Final = "local"
+"""Ray's word for a cluster that is started here."""
 
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -53,32 +63,75 @@ def counted(number: float, word: str) -> str:
     return f"{number:g} {word}" if number == 1 else f"{number:g} {word}s"
 
 
-def connect(address: str | None) -> Cluster:
-    """Join the cluster at ``address`` (or the one in RAY_ADDRESS), else start one here.
+@contextmanager
+def connected(address: str | None) -> Iterator[Cluster]:
+    """Be in a Ray cluster, and leave it as it was found.
+
+    A Ray to which this process is connected already is used as it is, and stays connected. Else
+    the cluster at ``address`` (or the one in RAY_ADDRESS) is joined, or one is started here that
+    ends with the block. Every node of a cluster that was not started here is asked for its
+    versions first.
 
     Raises:
-        SettingsError: if there is no cluster at that address.
+        SettingsError: if there is no cluster at that address, if Ray is connected to another one,
+            or if a node has another raytao.
     """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
-    where = address or os.environ.get("RAY_ADDRESS") or "local"
+    if ray.is_initialized():
+        _refuse_other(address)
+        check_nodes()
+        yield _found()
+        return
+    where = address or os.environ.get("RAY_ADDRESS") or LOCAL
+    _init(where)
     try:
-        if where == "local":
-            ray.init(
-                address="local",
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-            )
-        else:
-            ray.init(address=where, log_to_driver=False, logging_level=logging.ERROR)
+        if where != LOCAL:
+            check_nodes()
+        yield _found()
+    finally:
+        ray.shutdown()
+
+
+def _init(where: str) -> None:
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if where == LOCAL:
+        options["include_dashboard"] = False
+    try:
+        ray.init(address=where, **options)
     except (ConnectionError, ValueError) as error:
         raise SettingsError(
             f"no Ray cluster answers at {where!r}: {error}",
             remedy="start one (ray start --head), mend the address, or leave it out to run here",
         ) from error
+    except (AuthenticationError, RuntimeError) as error:
+        raise SettingsError(
+            f"the Ray cluster at {where!r} refuses this driver: {error}",
+            remedy="its token and the cluster's must be one, and so must the versions of both",
+        ) from error
+
+
+def _found() -> Cluster:
     return Cluster(tuple(n["Resources"] for n in ray.nodes() if n["Alive"]))
+
+
+def _refuse_other(address: str | None) -> None:
+    """A process can be in one cluster only; an address that is given must be that one's."""
+    current = ray.get_runtime_context().gcs_address
+    if address not in (None, "auto") and _endpoint(str(address)) != _endpoint(current):
+        raise SettingsError(
+            f"address is {address!r}, but this process is connected to the Ray at {current!r}",
+            remedy="leave address out to run there, or call ray.shutdown() first",
+        )
+
+
+def _endpoint(address: str) -> tuple[str, str]:
+    """Host and port, where a name and its IP are one, and so are the ways to say "here"."""
+    host, _, port = address.rpartition(":")
+    with suppress(OSError):
+        host = socket.gethostbyname(host)
+    return get_node_ip_address() if host.startswith("127.") else host, port
 
 
 def slots(cluster: Cluster, resources: Resources, limit: int | None) -> int:

@@ -66,14 +66,15 @@ class TuneSpace:
 
     def __init__(self, slots: tuple[Slot, ...], constants: tuple[str, ...] = ()) -> None:
         self.space = Space(slot.parameter for slot in slots)
+        self.slots = slots
         self.constants = constants
-        self._slots = {slot.parameter.name: slot for slot in slots}
+        self._by_name = {slot.parameter.name: slot for slot in slots}
 
     def config(self, params: Params) -> dict[str, Any]:
         """Write a configuration as Tune nests it; parameters that are not active are left out."""
         config: dict[str, Any] = {}
         for name, drawn in params.items():
-            slot = self._slots[name]
+            slot = self._by_name[name]
             inner = config
             for key in slot.path[:-1]:
                 inner = inner.setdefault(key, {})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+from threading import current_thread, main_thread
 from types import FrameType
 from typing import Final
 
@@ -22,12 +24,16 @@ class Interrupted(BaseException):
 class Interrupts:
     """Turns the first signal into ``Interrupted`` at the next ``check``, the second into an exit.
 
-    A signal is only noted while files may be half-written, so that no log line is torn.
+    In a Jupyter kernel the second one raises KeyboardInterrupt, as everywhere in a notebook.
+
+    A signal is only noted while files may be half-written, so that no log line is torn. Python
+    hands signals to the main thread alone: in another one nothing is taken over.
     """
 
     def __init__(self) -> None:
         self._signum: int | None = None
-        self._before = {number: signal.getsignal(number) for number in SIGNALS}
+        self._numbers = SIGNALS if current_thread() is main_thread() else ()
+        self._before = {number: signal.getsignal(number) for number in self._numbers}
 
     def __enter__(self) -> Interrupts:
         self.install()
@@ -39,7 +45,7 @@ class Interrupts:
 
     def install(self) -> None:
         """Take the signals over (again: ``ray.init`` installs a handler of its own)."""
-        for number in SIGNALS:
+        for number in self._numbers:
             signal.signal(number, self._note)
 
     def check(self) -> None:
@@ -53,6 +59,9 @@ class Interrupts:
 
     def _note(self, signum: int, frame: FrameType | None) -> None:
         del frame
-        if self._signum is not None:
+        if self._signum is None:
+            self._signum = signum
+        elif "ipykernel" in sys.modules:  # a kernel holds more of the user's than this run
+            raise KeyboardInterrupt
+        else:
             os._exit(128 + signum)
-        self._signum = signum

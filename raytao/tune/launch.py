@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import os
-from collections.abc import Callable
-from contextlib import suppress
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol, assert_never
+from typing import Any, assert_never
 
-import ray
 from ray import tune
 
 from raytao.errors import FolderError, RaytaoError
+from raytao.networks.function import OwnFunction
 from raytao.runs.controller import Controller, Evaluation, Lease, open_run
-from raytao.runs.eta import Remaining, remaining
-from raytao.runs.events import Event
+from raytao.runs.eta import remaining
+from raytao.runs.observer import Observer
 from raytao.runs.state import RunState
 from raytao.runs.store import LocalStore, StoreError
 from raytao.setup.drawing import exporter_of
 from raytao.setup.folder import owned
-from raytao.setup.resolve import Setup
+from raytao.setup.setup import Setup
 from raytao.tao import layout
 from raytao.trials.messages import Job, Limits
 from raytao.tune.actor import TrialActor
-from raytao.tune.cluster import Cluster, connect, counted, slots
+from raytao.tune.cluster import Cluster, connected, counted, slots
 from raytao.tune.interrupts import Interrupted, Interrupts
 from raytao.tune.lease import (
     JobOf,
@@ -38,19 +40,6 @@ from raytao.tune.lease import (
 )
 
 
-class Observer(Protocol):
-    """Whoever watches a run: a terminal, a notebook, a test."""
-
-    def connected(self, found: str) -> None:
-        """Ray answered; ``found`` is what it has, in words."""
-
-    def event(self, event: Event, state: RunState) -> None:
-        """Something was written to the log, and the state took it in."""
-
-    def step(self, state: RunState, left: Remaining) -> None:
-        """About ten times a second; must be cheap."""
-
-
 def launch(setup: Setup, observer: Observer) -> RunState:
     """Run ``setup`` in its results folder, from the start or from where its log ends.
 
@@ -60,20 +49,17 @@ def launch(setup: Setup, observer: Observer) -> RunState:
     Raises:
         Interrupted: after Ctrl-C or SIGTERM; everything reported is in the log.
         FolderError: if another process is running it.
-        SettingsError: if no trial fits on the cluster. Nothing was written then.
+        SettingsError: if no trial fits on the cluster, or if one of its nodes has another raytao.
+            Nothing was written then.
         RaytaoError: if the run cannot go on, such as on a full disk; it can be resumed.
     """
     if setup.results.is_dir():
         with owned(setup.results):  # a second driver is refused before it starts Ray
             pass
-    with Interrupts() as interrupts:
-        cluster = connect(setup.settings.address)
+    with Interrupts() as interrupts, connected(setup.settings.address) as cluster:
         interrupts.install()
-        try:
-            interrupts.check()
-            return _run(setup, cluster, observer, interrupts)
-        finally:
-            ray.shutdown()
+        interrupts.check()
+        return _run(setup, cluster, observer, interrupts)
 
 
 def _run(setup: Setup, cluster: Cluster, observer: Observer, interrupts: Interrupts) -> RunState:
@@ -160,6 +146,7 @@ def job_maker(setup: Setup, root: Path) -> JobOf:
             threads=max(1, math.floor(resources.cpus)),
             gpus=setup.gpus,
             limits=Limits(limits.seconds, limits.idle_seconds),
+            cwd=str(Path.cwd()),
         )
         match work:
             case Lease(attempt=attempt, reported_epoch=reported, stop_epoch=stop):
@@ -184,7 +171,9 @@ def _fit(
     resources = setup.settings.resources
     book = LeaseBook(controller)
     tuner = tune.Tuner(
-        tune.with_resources(TrialActor, {"cpu": resources.cpus, "gpu": resources.gpus}),
+        tune.with_resources(
+            _trainable(setup.function), {"cpu": resources.cpus, "gpu": resources.gpus}
+        ),
         tune_config=tune.TuneConfig(
             search_alg=LeaseSearcher(book, job_of),
             scheduler=LeaseScheduler(book),
@@ -197,12 +186,36 @@ def _fit(
             name="leases",
             storage_path=str(setup.results.resolve() / layout.RAY_SCRATCH),
             verbose=0,
+            progress_reporter=tune.CLIReporter(),  # the one for notebooks shows an empty block
             callbacks=[_StepCallback(book, step)],
             failure_config=tune.FailureConfig(max_failures=0),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )
-    tuner.fit()
+    with _released_when_stopped():
+        tuner.fit()
+
+
+@contextmanager
+def _released_when_stopped() -> Iterator[None]:
+    """Let go of Tune's actors and placement groups when an exception ends it.
+
+    They are freed when Tune's objects are, and the exception's traceback would keep those. Only
+    a Ray that outlives the run (a notebook's) needs it.
+    """
+    try:
+        yield
+    except BaseException as stop:
+        traceback.clear_frames(stop.__traceback__)
+        gc.collect()
+        raise
+
+
+def _trainable(function: OwnFunction | None) -> Any:
+    """The actor's class; a user's function reaches it through Ray's object store."""
+    if function is None:
+        return TrialActor
+    return tune.with_parameters(TrialActor, function=function)
 
 
 class _StepCallback(NotSaved, tune.Callback):

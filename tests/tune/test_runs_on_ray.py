@@ -15,7 +15,8 @@ from raytao.runs.events import Event, Leased, Reported, Started
 from raytao.runs.log import read_log
 from raytao.runs.state import Phase, RunState
 from raytao.runs.store import LocalStore
-from raytao.setup.resolve import Setup, resolve
+from raytao.setup.resolve import resolve
+from raytao.setup.setup import Setup
 from raytao.tao import layout
 from raytao.testing.simulator import simulate
 from raytao.testing.toy import curve
