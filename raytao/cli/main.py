@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -52,7 +53,9 @@ def main() -> None:
     help="auto: go on if the results folder already holds this run.",
 )
 def run(run: str, assignments: tuple[str, ...], resume: str) -> None:
-    """Tune a network: RUN is a run file, or the name of a shipped one.
+    """Tune a network.
+
+    RUN is a run file, or the name of a shipped one.
 
     KEY=VALUE changes a setting (slots=4, brain.R=9) or a key of the train spec
     (train.num_epochs=20).
@@ -76,7 +79,7 @@ def resume(folder: Path, assignments: tuple[str, ...]) -> None:
     """
     from raytao.cli.running import run_setup
     from raytao.setup.folder import open_folder
-    from raytao.setup.resolve import relocated
+    from raytao.setup.reopen import relocated
 
     setup, _ = open_folder(folder)
     sys.exit(run_setup(relocated(setup, assignments)))
@@ -103,6 +106,22 @@ def status(folder: Path, watch: bool, as_json: bool) -> None:
     from raytao.cli.status import show_status
 
     show_status(folder, watch=watch, as_json=as_json)
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where to write it; default: report.html in FOLDER.",
+)
+def report(folder: Path, output: Path | None) -> None:
+    """Draw the run in FOLDER as one HTML page. Works while it goes on."""
+    from raytao.cli.reporting import show_report
+
+    show_report(folder, output)
 
 
 @main.command()
@@ -133,6 +152,87 @@ def train(network: str, spec_file: Path, results: Path | None, epochs: int | Non
     from raytao.cli.training import train_once
 
     sys.exit(train_once(network, spec_file, results, epochs))
+
+
+def of_a_model(command: Callable[..., None]) -> Callable[..., None]:
+    """The arguments that say which model is meant."""
+    marks = [
+        click.argument("place", type=click.Path(path_type=Path)),
+        click.option("--network", metavar="NAME", help="Of a spec that no run wrote."),
+        click.option(
+            "--checkpoint",
+            metavar="FILE",
+            type=click.Path(path_type=Path),
+            help="Other weights than those of PLACE.",
+        ),
+    ]
+    for mark in reversed(marks):
+        command = mark(command)
+    return command
+
+
+@main.command()
+@of_a_model
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def evaluate(place: Path, network: str | None, checkpoint: Path | None, as_json: bool) -> None:
+    """Measure a trained model on the test set.
+
+    PLACE is a results folder (its best model), a best_model/ folder anywhere, an experiment_n/
+    folder or recommendation_n.yaml in a results folder, a folder of `raytao train -r`, or a
+    train spec with evaluate.checkpoint.
+    """
+    from raytao.cli.evaluating import evaluate_once
+
+    evaluate_once(place, network, checkpoint, as_json=as_json)
+
+
+@main.command("export-model")
+@of_a_model
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["torchscript", "onnx"]),
+    required=True,
+    help="What to write; onnx needs pip install 'raytao[onnx]'.",
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Default: exported/model.torchscript.pt or exported/model.onnx in the results folder.",
+)
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+def export_model(
+    place: Path,
+    network: str | None,
+    checkpoint: Path | None,
+    format_: str,
+    output: Path | None,
+    force: bool,
+) -> None:
+    """Write a trained model as one file for other programs.
+
+    PLACE is what `raytao evaluate` takes. The file is read back and must answer as the model
+    does, or nothing is written.
+    """
+    from raytao.cli.exporting import write_model
+
+    write_model(place, network, checkpoint, format_, output, force=force)
+
+
+@main.command()
+@click.argument("network", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def params(network: str | None, as_json: bool) -> None:
+    """Show a network's parameters, metrics and data sets.
+
+    Which parameters are searched by default, which may be added, and which may not. Without
+    NETWORK: the networks there are.
+    """
+    from raytao.cli.params import show_params
+
+    show_params(network, as_json=as_json)
 
 
 if __name__ == "__main__":

@@ -1,185 +1,33 @@
-"""``raytao run`` and ``raytao resume``: launch, show, summarise."""
+"""``raytao run`` and ``raytao resume``: run, show, summarise."""
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import click
-from rich.console import Console
-from rich.live import Live
 
-from raytao.cli.summary import measured, summary
-from raytao.cli.view import clock, describe_best, live, plural
-from raytao.runs.eta import Remaining
-from raytao.runs.events import Broke, Event, Judged, Lost, Reported, Resumed, Started, Tested
+from raytao.automl.conduct import Outcome, conduct
+from raytao.report.progress import terminal_observer
+from raytao.report.summary import summary
 from raytao.runs.log import read_log
-from raytao.runs.state import RunState
 from raytao.runs.store import LocalStore
-from raytao.setup.drawing import redraw
-from raytao.setup.resolve import Setup
-from raytao.setup.schedule import forecast
+from raytao.setup.setup import Setup
 from raytao.tao import layout
-from raytao.types import EPOCHS
-
-REFRESH_SECONDS = 0.5
-INDICATOR_SECONDS = 15.0
-"""Plain output repeats TAO's indicators as often as TAO's notebooks poll them."""
 
 
 def run_setup(setup: Setup) -> int:
     """Run to the end, or until interrupted; return the exit code. A finished run stays."""
     from raytao.tune.interrupts import Interrupted
-    from raytao.tune.launch import launch
 
-    known = _known(setup)
-    if known.finished:
-        click.echo(f"{setup.results} is finished; nothing to do", err=True)
-        redraw(setup)
-        return _conclude(known, setup, None)
-    for note in [*setup.notes, *forecast(setup).plan.notes]:
-        click.echo(f"note: {note}", err=True)
-    click.echo(header(setup), err=True)
-    click.echo("starting Ray …", err=True)
-    began = time.monotonic()
     try:
-        with _observer(setup) as observer:
-            state = launch(setup, observer)
+        outcome = conduct(setup, terminal_observer, lambda line: click.echo(line, err=True))
     except (Interrupted, KeyboardInterrupt) as stop:
-        begun = _known(setup).opened is not None
+        begun = bool(read_log(LocalStore(setup.results), layout.EVENTS))
         how = f"go on with: raytao resume {setup.results}" if begun else "nothing was written"
         click.echo(f"stopped; {how}", err=True)
         return stop.exit_code if isinstance(stop, Interrupted) else 130
-    return _conclude(state, setup, time.monotonic() - began)
+    return _conclude(setup, outcome)
 
 
-def _known(setup: Setup) -> RunState:
-    return RunState.fold(read_log(LocalStore(setup.results), layout.EVENTS))
-
-
-def _conclude(state: RunState, setup: Setup, seconds: float | None) -> int:
-    for line in summary(state, setup.results, seconds):
+def _conclude(setup: Setup, outcome: Outcome) -> int:
+    for line in summary(outcome.state, setup.results, outcome.seconds):
         click.echo(line)
-    return 0 if state.incumbent else 1
-
-
-def header(setup: Setup) -> str:
-    """What is being run; fits 80 columns but for a long folder."""
-    brain = setup.settings.brain["name"]
-    return (
-        f"raytao {setup.settings.network} · {brain} · {setup.metric} "
-        f"({setup.direction.value}) · {len(setup.space.names)} parameters\n"
-        f"results in {setup.results}"
-    )
-
-
-class PlainObserver:
-    """One line for everything that happens: for logs, pipes and job servers."""
-
-    def __init__(self, setup: Setup) -> None:
-        self._metric = setup.metric
-        self._plan = setup.new_brain().plan()
-        self._next = time.monotonic() + INDICATOR_SECONDS
-        self._places: dict[int, int] = {}
-
-    def connected(self, found: str) -> None:
-        """Say what Ray found."""
-        _say(found)
-
-    def event(self, event: Event, state: RunState) -> None:
-        """Say what happened."""
-        for line in self._lines(event, state):
-            _say(line)
-
-    def step(self, state: RunState, left: Remaining) -> None:
-        """Repeat the indicators now and then."""
-        if time.monotonic() < self._next or state.finished:
-            return
-        self._next = time.monotonic() + INDICATOR_SECONDS
-        best = state.incumbent
-        shown = f"{best.value:.4f} ({describe_best(best)})" if best else "none yet"
-        _say(
-            f"{len(state.trials)} of {self._plan.trials} experiments, {left.epochs} epochs "
-            f"pending, {clock(left.seconds)} remaining, best {shown}"
-        )
-
-    def _lines(self, event: Event, state: RunState) -> Iterator[str]:
-        match event:
-            case Started(trial=trial, horizon=horizon, why=why):
-                yield f"recommendation {trial}: {why} (up to {horizon[EPOCHS]} epochs)"
-            case Reported(trial=trial, epoch=epoch, metrics=metrics, seconds=seconds):
-                yield from self._where(trial, state)
-                known = state.trials[trial]
-                tail = "" if known.budget == known.horizon else f" (of {known.horizon})"
-                yield (
-                    f"recommendation {trial} epoch {epoch}/{known.budget}{tail}: "
-                    f"{self._metric} {metrics[self._metric]:.4f} ({seconds:.1f} s)"
-                )
-            case Judged(promote=promote, retire=retire):
-                for one in promote:
-                    to = one["budget"][EPOCHS]
-                    yield f"recommendation {one['trial']} goes on to epoch {to}: {one['why']}"
-                if retire:
-                    beaten = ", ".join(str(n) for n in retire)
-                    yield f"retired: {plural(len(retire), 'recommendation')} {beaten}"
-            case Broke(trial=trial, cause=cause, reason=reason):
-                yield f"recommendation {trial} failed ({cause}): {reason}"
-            case Lost(trial=trial, reason=reason):
-                yield f"recommendation {trial} lost its worker, offered again: {reason}"
-            case Resumed():
-                yield f"resuming: {len(state.trials)} recommendations, {state.epochs} epochs known"
-            case Tested(metrics=metrics, reason=reason):
-                yield f"test set: {reason or measured(metrics)}"
-            case _:
-                pass
-
-    def _where(self, trial: int, state: RunState) -> Iterator[str]:
-        place = state.trials[trial].place
-        if place and self._places.get(trial) != place.attempt:
-            self._places[trial] = place.attempt
-            yield (
-                f"recommendation {trial} runs on node {place.node}, pid {place.pid}, "
-                f"{place.cpus:g} {plural(place.cpus, 'CPU')}, {place.gpus:g} GPUs"
-            )
-
-
-class LiveObserver:
-    """One table that renews itself in place."""
-
-    def __init__(self, setup: Setup, view: Live) -> None:
-        self._header = header(setup)
-        self._plan = setup.new_brain().plan()
-        self._view = view
-        self._next = 0.0
-
-    def connected(self, found: str) -> None:
-        """Keep what Ray found above the table."""
-        self._view.console.print(found, style="dim")
-
-    def event(self, event: Event, state: RunState) -> None:
-        """The table shows the state; events need no line of their own."""
-        del event, state
-
-    def step(self, state: RunState, left: Remaining) -> None:
-        """Renew the table twice a second."""
-        if time.monotonic() >= self._next or state.finished:
-            self._next = time.monotonic() + REFRESH_SECONDS
-            self._view.update(live(self._header, state, left, self._plan), refresh=True)
-
-
-@contextmanager
-def _observer(setup: Setup) -> Iterator[PlainObserver | LiveObserver]:
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield PlainObserver(setup)
-        return
-    with Live(console=console, auto_refresh=False, transient=True) as view:
-        yield LiveObserver(setup, view)
-
-
-def _say(line: str) -> None:
-    stamp = time.strftime("%H:%M:%S")
-    click.echo(f"{stamp} {line}", err=True)
-    sys.stderr.flush()
+    return 0 if outcome.state.incumbent else 1

@@ -11,12 +11,13 @@ from rich.console import Console, Group
 from rich.live import Live
 
 from raytao.brains.base import Plan
-from raytao.cli.running import header
-from raytao.cli.view import indicators, live, trials_table
+from raytao.report.progress import header
+from raytao.report.terminal import indicators, live, trials_table
+from raytao.report.words import status_word
 from raytao.runs.eta import Remaining, remaining
 from raytao.runs.state import RunState
 from raytao.setup.folder import is_driven, open_folder, read_state
-from raytao.setup.resolve import Setup
+from raytao.setup.setup import Setup
 from raytao.tao.export import controller_json, metadata_json
 
 WATCH_SECONDS = 1.0
@@ -47,13 +48,6 @@ def status_json(state: RunState, left: Remaining, word: str) -> dict[str, object
         "automl_metadata": metadata_json(state, left),
         "controller": controller_json(state),
     }
-
-
-def status_word(state: RunState, *, driven: bool) -> str:
-    """TAO's job status; a run without an end whose driver is gone is Interrupted."""
-    if state.finished:
-        return state.finished.status
-    return "Running" if driven else "Interrupted"
 
 
 def _status_line(folder: Path, state: RunState) -> str:

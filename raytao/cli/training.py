@@ -13,9 +13,9 @@ from typing import cast
 import click
 
 from raytao import catalog
-from raytao.cli.view import plural
 from raytao.errors import FolderError, SettingsError, SpecError
 from raytao.networks.base import Network
+from raytao.report.words import plural
 from raytao.runs.store import LocalStore, MemoryStore, Store
 from raytao.setup.resolve import check_spec
 from raytao.spec import Document
@@ -25,7 +25,6 @@ from raytao.trials.messages import Broken, Ended, EpochDone, Event, Job
 from raytao.trials.provenance import read_provenance
 from raytao.trials.runner import run
 
-FOLDER = "train"
 INTERRUPTED = 143
 
 
@@ -46,7 +45,9 @@ def train_once(
     network_name: str, spec_file: Path, results: Path | None, epochs: int | None
 ) -> int:
     """Train a spec; return the exit code. Metrics go to stdout, one line an epoch."""
-    network = cast(Network, catalog.load("raytao.networks", network_name, kind="network")())
+    network = cast(
+        Network, catalog.load("raytao.networks", network_name, kind="network", base=Network)()
+    )
     if not spec_file.is_file():
         raise SpecError(f"no train spec {spec_file}")
     spec = Document.load(spec_file)
@@ -66,7 +67,7 @@ def train_once(
         network=network_name,
         spec=spec.plain(),
         root=str(results or ""),
-        folder=FOLDER,
+        folder=layout.TRAINED,
         trial=0,
         attempt=1,
         reported_epoch=0,
@@ -91,13 +92,13 @@ def _train(job: Job, store: Store) -> int:
             with suppress(BrokenPipeError):  # whoever read along may stop reading
                 click.echo(f"epoch {event.epoch}/{job.stop_epoch} {shown}", file=stdout)
 
-    with redirect_stdout(_LogFile(store, f"{FOLDER}/{layout.LOG}")):
+    with redirect_stdout(_LogFile(store, f"{layout.TRAINED}/{layout.LOG}")):
         run(job, store, emit)
     last = told[-1]
     if isinstance(last, Broken):
         click.echo(f"raytao: training failed ({last.kind.value}): {last.reason}", err=True)
         return 1
-    done = read_provenance(store, FOLDER)
+    done = read_provenance(store, layout.TRAINED)
     if done is not None and done.best_epoch is not None:
         best = done.history[done.best_epoch]
         click.echo(f"best epoch {done.best_epoch}: {job.metric} {best[job.metric]!r}")

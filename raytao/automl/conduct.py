@@ -1,0 +1,139 @@
+"""One way to run a setup, for the command line and for Python alike."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from raytao.errors import SettingsError
+from raytao.report.progress import header
+from raytao.runs.eta import Remaining
+from raytao.runs.events import Event
+from raytao.runs.log import Record, read_log
+from raytao.runs.observer import Observer
+from raytao.runs.state import RunState
+from raytao.runs.store import LocalStore
+from raytao.setup.drawing import redraw
+from raytao.setup.schedule import forecast
+from raytao.setup.setup import Setup
+from raytao.spec import flatten
+from raytao.tao import layout
+from raytao.tracking import Tracking, open_tracking
+
+Say = Callable[[str], None]
+Watch = Callable[[Setup], AbstractContextManager[Observer]]
+
+
+PATIENCE_SECONDS = 5.0
+"""Longest that a run which was stopped waits for its tracking to catch up."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended; ``seconds`` is None if it had ended before."""
+
+    state: RunState
+    seconds: float | None
+
+
+def conduct(setup: Setup, watch: Watch, say: Say) -> Outcome:
+    """Run to the end, from the start or from where the log ends; a finished run stays.
+
+    Args:
+        setup: the run; the caller has inspected its folder.
+        watch: opens the observer that shows the run.
+        say: takes one line for people, not part of what ``watch`` shows.
+
+    Raises:
+        Interrupted: after Ctrl-C or SIGTERM.
+        UserError: see ``launch``.
+    """
+    from raytao.tune.launch import launch  # Ray: only now
+
+    setup.network.check(setup.spec.plain())
+    log = read_log(LocalStore(setup.results), layout.EVENTS)
+    known = RunState.fold(log)
+    if known.finished:
+        for note in changed_function(setup, known):
+            say(f"note: {note}")
+        say(f"{setup.results} is finished; nothing to do")
+        redraw(setup)
+        return Outcome(known, None)
+    refuse_other_paths(setup, known)
+    for note in [*setup.notes, *changed_function(setup, known), *forecast(setup).plan.notes]:
+        say(f"note: {note}")
+    tracking = open_tracking(setup, say)
+    say(header(setup))
+    say("starting Ray …")
+    began = time.monotonic()
+    try:
+        with watch(setup) as observer:
+            shown = observer if tracking is None else _Tracked(observer, tracking, log)
+            state = launch(setup, shown)
+    except BaseException:
+        if tracking is not None:
+            tracking.close(PATIENCE_SECONDS)
+        raise
+    if tracking is not None:
+        tracking.close()
+    return Outcome(state, time.monotonic() - began)
+
+
+def refuse_other_paths(setup: Setup, known: RunState) -> None:
+    """Refuse to go on from a folder where a relative path of the spec means something else.
+
+    Raises:
+        SettingsError: naming the path, and where the run began.
+    """
+    began = known.opened.setup.get("cwd") if known.opened else None
+    if began is None or Path(began) == Path.cwd():
+        return
+    for key, value in flatten(setup.spec.plain()).items():
+        if _is_relative(value) and (Path(began) / value).exists():
+            raise SettingsError(
+                f"{key} is {value!r}, and this run began in {began}: from here it is another path",
+                remedy=f"cd {began} first, or begin a run with an absolute path",
+            )
+
+
+def _is_relative(value: object) -> bool:
+    return isinstance(value, str) and value not in ("", ".") and not Path(value).is_absolute()
+
+
+def changed_function(setup: Setup, known: RunState) -> list[str]:
+    """A note if the user's function is not the one that the run began with."""
+    if setup.function is None or known.opened is None:
+        return []
+    before = (known.opened.setup.get("function") or {}).get("source")
+    if before == setup.function.source:
+        return []
+    return [
+        f"{setup.function.name} has changed since this run began: its "
+        f"{len(known.trials)} recommendations so far are of the function as it was"
+    ]
+
+
+class _Tracked:
+    """An observer, and a tracker that hears the events as well."""
+
+    def __init__(self, observer: Observer, tracking: Tracking, known: Sequence[Record]) -> None:
+        self._observer = observer
+        self._tracking = tracking
+        self._known = known
+
+    def connected(self, found: str) -> None:
+        """See Observer; the results folder is there now."""
+        self._tracking.start([record.event for record in self._known])
+        self._observer.connected(found)
+
+    def event(self, event: Event, state: RunState) -> None:
+        """See Observer."""
+        self._tracking.event(event)
+        self._observer.event(event, state)
+
+    def step(self, state: RunState, left: Remaining) -> None:
+        """See Observer."""
+        self._observer.step(state, left)
