@@ -1,0 +1,1 @@
+"""A brain and a network of another package; see docs/plugins.md."""
