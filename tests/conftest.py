@@ -6,10 +6,11 @@ import os
 from collections.abc import Generator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # Where a run decides over others' work, it must not depend on luck: the same examples each time.
-settings.register_profile("ci", derandomize=True)
+# A fresh checkout first builds tables of characters, which alone is slower than hypothesis likes.
+settings.register_profile("ci", derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 if os.environ.get("CI"):
     settings.load_profile("ci")
 

@@ -8,7 +8,7 @@ import sys
 
 import raytao
 
-PUBLIC = ["__version__"]
+PUBLIC = ["AutoML", "Run", "__version__", "open"]
 
 
 def test_the_public_names_are_frozen() -> None:

@@ -54,8 +54,10 @@ def test_importing_raytao_loads_nothing_heavy(tmp_path: Path) -> None:
         (["run", "--help"], 0),
         (["plan", "digits_hyperband"], 0),
         (["status", "no-such-folder"], 2),
+        (["params"], 0),
+        (["params", "image_classification"], 0),
     ],
-    ids=["help", "help of run", "plan", "status"],
+    ids=["help", "help of run", "plan", "status", "params", "params of a network"],
 )
 def test_a_verb_that_only_reads_loads_nothing_heavy(
     arguments: list[str], code: int, tmp_path: Path

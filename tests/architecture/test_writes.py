@@ -43,6 +43,8 @@ def _writes(call: ast.Call) -> bool:
             return name in MODULE_FUNCTIONS[module]
         case ast.Attribute(ast.Name("io" | "gzip" | "bz2" | "lzma"), "open"):
             return _mode_writes(call, position=1)
+        case ast.Attribute(ast.Name("Image"), "open"):
+            return False  # Pillow's; it takes no mode but "r"
         case ast.Attribute(_, "open"):
             return _mode_writes(call, position=0)
         case ast.Attribute(_, "replace"):  # Path.replace(target); a string's takes two
@@ -105,6 +107,7 @@ def test_a_write_is_noticed(source: str) -> None:
         "os.fdopen(descriptor, 'w')",
         "os.dup2(a, b)",
         "shutil.which('git')",
+        "Image.open(p, formats=('PNG',))",
     ],
 )
 def test_reading_and_pipes_are_fine(source: str) -> None:

@@ -16,7 +16,7 @@ from raytao.runs.store import LocalStore
 from raytao.tao import layout
 
 RAYS_AGENTS = {"ray::DashboardAgent", "ray::RuntimeEnvAgent"}
-RAYTAO = (sys.executable, "-m", "raytao.cli.main")
+RAYTAO = (sys.executable, "-m", "raytao")
 
 
 def command(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -19,7 +19,7 @@ from raytao.setup.settings import Settings
 pytestmark = [pytest.mark.ray, pytest.mark.integration]
 
 README = Path(raytao.__file__).parents[1] / "README.md"
-MAKES_THE_ENVIRONMENT = ("make ", "python3 -m venv", ".venv/bin/pip")
+MAKES_THE_ENVIRONMENT = ("make ", "python3 -m venv", ".venv/bin/pip", ". .venv/bin/activate")
 """Commands that the Makefile and the continuous integration run themselves."""
 
 
@@ -55,11 +55,13 @@ def test_the_readmes_run_file_with_every_key_is_accepted(tmp_path: Path) -> None
     assert "model.depth" in setup.space.names
 
 
-def test_the_readmes_ray_tune_script_runs(tmp_path: Path) -> None:
-    script = re.search(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
-    assert script is not None
+SCRIPTS = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=range(len(SCRIPTS)))
+def test_the_readmes_scripts_run(script: str, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", script.group(1)],
+        [sys.executable, "-c", script],
         cwd=tmp_path,
         env={**os.environ, "HOME": str(tmp_path)},
         capture_output=True,
@@ -67,6 +69,11 @@ def test_the_readmes_ray_tune_script_runs(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_readme_shows_python_for_every_door() -> None:
+    wanted = ("AutoML(", "train=train", ".ask(", "BayesianSearch")
+    assert [word for word in wanted if not any(word in script for script in SCRIPTS)] == []
 
 
 def test_the_run_file_of_the_readme_is_the_shipped_one() -> None:
