@@ -49,11 +49,10 @@ def conduct(setup: Setup, watch: Watch, say: Say) -> Outcome:
 
     Raises:
         Interrupted: after Ctrl-C or SIGTERM.
-        UserError: see ``launch``.
+        UserError: if there is something left to do and it cannot be trained; see ``launch``.
     """
     from raytao.tune.launch import launch  # Ray: only now
 
-    setup.network.check(setup.spec.plain())
     log = read_log(LocalStore(setup.results), layout.EVENTS)
     known = RunState.fold(log)
     if known.finished:
@@ -62,6 +61,7 @@ def conduct(setup: Setup, watch: Watch, say: Say) -> Outcome:
         say(f"{setup.results} is finished; nothing to do")
         redraw(setup)
         return Outcome(known, None)
+    setup.network.check(setup.spec.plain())
     refuse_other_paths(setup, known)
     for note in [*setup.notes, *changed_function(setup, known), *forecast(setup).plan.notes]:
         say(f"note: {note}")

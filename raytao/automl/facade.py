@@ -68,15 +68,14 @@ class AutoML:
         epochs: int | None = None,
         **settings: Any,
     ) -> None:
-        named = {"network": network, "spec": spec, "train": train, "space": space}
+        named: dict[str, Any] = {"network": network, "spec": spec, "train": train, "space": space}
         given = {name: value for name, value in named.items() if value is not None}
-        self._given = {**given, **({} if epochs is None else {"epochs": epochs}), **settings}
+        given |= {} if epochs is None else {"epochs": epochs}
         own = {} if network is None else {"network": network}
         translated = from_tao({**own, **_plain(settings)}, own=[*Settings.model_fields, *named])
         setup = _setup(translated.settings, spec, train, space, epochs)
-        self._setup = replace(setup, notes=(*translated.notes, *setup.notes))
-        self._loop: Loop | None = None
-        self._opening = threading.Lock()
+        notes = (*translated.notes, *setup.notes)
+        self._begin({**given, **settings}, replace(setup, notes=notes))
 
     @classmethod
     def from_file(cls, run: Path | str, *assignments: str) -> Self:
@@ -87,11 +86,15 @@ class AutoML:
             assignments: ``"slots=4"``, ``"train.num_epochs=20"``.
         """
         made = cls.__new__(cls)
-        made._given = {"from_file": (str(run), *assignments)}
-        made._setup = resolve(str(run), assignments)
-        made._loop = None
-        made._opening = threading.Lock()
+        made._begin({"from_file": (str(run), *assignments)}, resolve(str(run), assignments))
         return made
+
+    def _begin(self, given: Mapping[str, Any], setup: Setup) -> None:
+        """Start from what was given, for ``repr``, and what that means."""
+        self._given = given
+        self._setup = setup
+        self._loop: Loop | None = None
+        self._opening = threading.Lock()
 
     @property
     def results_dir(self) -> Path:

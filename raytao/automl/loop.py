@@ -78,8 +78,6 @@ class Loop:
     def close(self) -> None:
         """Leave the folder to another driver; what was told is in its log."""
         with self._turn:
-            if self._owner.is_locked and not self.done:
-                self._controller.flush()
             self._owner.release()
 
     def ask(self) -> Trial | None:

@@ -13,7 +13,7 @@ from rich.live import Live
 
 from raytao.report.summary import measured
 from raytao.report.terminal import live
-from raytao.report.words import clock, counted, describe_best, plural
+from raytao.report.words import clock, describe_best, plural
 from raytao.runs.eta import Remaining
 from raytao.runs.events import Broke, Event, Judged, Lost, Reported, Resumed, Started, Tested
 from raytao.runs.state import RunState
@@ -68,7 +68,8 @@ class PlainObserver:
     def _lines(self, event: Event, state: RunState) -> Iterator[str]:
         match event:
             case Started(trial=trial, horizon=horizon, why=why):
-                yield f"recommendation {trial}: {why} (up to {counted(horizon[EPOCHS], 'epoch')})"
+                most = horizon[EPOCHS]
+                yield f"recommendation {trial}: {why} (up to {most} {plural(most, 'epoch')})"
             case Reported(trial=trial, epoch=epoch, metrics=metrics, seconds=seconds):
                 yield from self._where(trial, state)
                 known = state.trials[trial]

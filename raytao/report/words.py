@@ -34,11 +34,6 @@ def plural(count: float, word: str) -> str:
     return word if count == 1 else f"{word}s"
 
 
-def counted(count: float, word: str) -> str:
-    """``1 epoch``, ``2 epochs``."""
-    return f"{count:g} {plural(count, word)}"
-
-
 def describe_best(best: Best) -> str:
     """Which recommendation, at which epoch."""
     return f"recommendation {best.trial}, epoch {best.epoch} of {best.fidelity} trained"

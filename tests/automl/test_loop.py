@@ -30,7 +30,8 @@ BRAINS: list[dict[str, Any]] = [
 
 
 def curve(params: Params, epoch: int) -> float:
-    x = float(params["x"])  # type: ignore[arg-type]
+    x = params["x"]
+    assert isinstance(x, float)
     return (1 - (x - 0.3) ** 2 - 0.1 * (params["kind"] == "apple")) * (1 - 0.5**epoch)
 
 

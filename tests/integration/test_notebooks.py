@@ -82,15 +82,17 @@ import raytao
 
 def train(params, ctx):
     for epoch in ctx.epochs:
-        time.sleep(0.3)
+        time.sleep(0.15)
         ctx.save(b"weights")
         ctx.report(epoch, {"acc": params["x"] + 0.01 * epoch})
 
 search = raytao.AutoML(
-    train=train, space={"x": (0.0, 1.0)}, metric="acc", epochs=3,
-    brain={"name": "random", "max_recommendations": 5}, results_dir="run",
+    train=train, space={"x": (0.0, 1.0)}, metric="acc", epochs=9, brain=BRAIN, slots=1,
+    results_dir="run",
 )
 """
+BAYESIAN = {"name": "bayesian", "max_recommendations": 4}
+HYPERBAND = {"name": "hyperband", "R": 9, "nu": 3, "epoch_multiplier": 1}
 
 
 @pytest.fixture
@@ -113,8 +115,9 @@ def answer(client: Any, request: str) -> Any:
             return reply["content"]
 
 
-def test_an_interrupted_kernel_lives_and_its_run_goes_on(
-    kernel: tuple[KernelManager, Any], tmp_path: Path
+@pytest.mark.parametrize("brain", [BAYESIAN, HYPERBAND], ids=["bayesian", "hyperband"])
+def test_a_function_of_a_cell_outlives_interrupts_and_kernels(
+    brain: dict[str, Any], kernel: tuple[KernelManager, Any], tmp_path: Path
 ) -> None:
     manager, client = kernel
     run = tmp_path / "run"
@@ -125,7 +128,8 @@ def test_an_interrupted_kernel_lives_and_its_run_goes_on(
         log = read_log(LocalStore(run), layout.EVENTS)
         return sum(isinstance(record.event, Reported) for record in log)
 
-    assert answer(client, client.execute(CELL))["status"] == "ok"
+    cell = f"BRAIN = {brain!r}\n{CELL}"
+    assert answer(client, client.execute(cell))["status"] == "ok"
     fit = client.execute("search.fit()")
     wait_until(lambda: epochs() >= 3, seconds=120, what="three epochs")
     manager.interrupt_kernel()
@@ -133,8 +137,16 @@ def test_an_interrupted_kernel_lives_and_its_run_goes_on(
     assert (stopped["status"], stopped["ename"]) == ("error", "KeyboardInterrupt")
     assert raytao.open(run).status == "Interrupted"
 
-    again = answer(
-        client, client.execute("run = search.fit(resume=True); assert run.status == 'Done'")
-    )
+    client.execute("search.fit(resume=True)")
+    wait_until(lambda: epochs() >= 15, seconds=120, what="fifteen epochs")
+    manager.restart_kernel(now=True)  # SIGKILL: the function is gone with the kernel
+    client.wait_for_ready(timeout=60)
+    without = answer(client, client.execute("import raytao; raytao.open('run').resume()"))
+    assert (without["status"], without["ename"]) == ("error", "SettingsError")
+    assert "a function of yours" in without["evalue"]
+
+    assert answer(client, client.execute(cell))["status"] == "ok"
+    go_on = "run = search.fit(resume=True); assert run.status == 'Done'"
+    again = answer(client, client.execute(go_on))
     assert again["status"] == "ok", again
-    assert epochs() == 15
+    assert epochs() == 36

@@ -205,6 +205,7 @@ def test_a_voice_that_fails_does_not_hurt_the_driver(diary: Diary, log: Log) -> 
     tracking.start()
     tracking.event(log[1])
     tracking.close()
+    assert diary.lines == []
 
 
 def test_a_tracking_that_was_never_started_closes_at_once(diary: Diary, log: Log) -> None:
