@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from raytao.spec.document import Document
+from raytao.spec.references import resolved, told_as_written
 from raytao.spec.tree import flatten, get_in, set_in
 from raytao.spec.yaml import located, read_yaml
 
-__all__ = ["Document", "flatten", "get_in", "located", "read_yaml", "set_in"]
+__all__ = [
+    "Document",
+    "flatten",
+    "get_in",
+    "located",
+    "read_yaml",
+    "resolved",
+    "set_in",
+    "told_as_written",
+]

@@ -11,7 +11,8 @@ from typing import Any, Final, Literal, TypeAlias, cast
 from raytao.errors import SpecError, Where, did_you_mean
 from raytao.spec.edit import as_plain, replaced
 from raytao.spec.json import dump_json, read_json
-from raytao.spec.text import at, decode
+from raytao.spec.limits import DEEPEST, refusal_of_value
+from raytao.spec.text import at, decode, read_file
 from raytao.spec.tree import OPEN, find, flatten, get_in, refuse_other_shape, require
 from raytao.spec.yaml import dump_yaml, located, read_yaml
 from raytao.types import Json
@@ -58,13 +59,7 @@ class Document:
                 where=Where(str(path)),
                 remedy=f"use one of {', '.join(FORMATS)}",
             )
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise SpecError(
-                f"the spec cannot be read: {error.strerror}", where=Where(str(path))
-            ) from None
-        return cls.parse(content, file=str(path), format=format)
+        return cls.parse(read_file(path), file=str(path), format=format)
 
     @classmethod
     def parse(cls, text: str | bytes, *, file: str, format: str = "yaml") -> Document:
@@ -128,7 +123,7 @@ class Document:
         tree = self._tree
         for key, value in values.items():
             path = require(tree, key, where=Where(self.file))
-            self._refuse_misfit(key, get_in(tree, key), value)
+            self._refuse_misfit(key, get_in(tree, key), value, depth=len(path))
             tree = replaced(tree, path, value)
         return self._with_tree(tree)
 
@@ -153,7 +148,7 @@ class Document:
                     remedy=did_you_mean(dotted, flatten(tree)),
                 )
             if old is not _ABSENT:
-                self._refuse_misfit(dotted, old, value)
+                self._refuse_misfit(dotted, old, value, depth=len(path))
             tree = replaced(tree, path, value)
         return self._with_tree(tree)
 
@@ -172,8 +167,10 @@ class Document:
             tree, file=self.file, format=self.format, text=self._text, offsets=self._offsets
         )
 
-    def _refuse_misfit(self, key: str, old: Json, new: Json) -> None:
+    def _refuse_misfit(self, key: str, old: Json, new: Json, *, depth: int) -> None:
         where = self.where(key)
+        if why := refusal_of_value(new, DEEPEST - depth):
+            raise SpecError(f"{key}: {why}", where=where, remedy="give another value")
         refuse_other_shape(key, old, new, where=where)
         if not _fits(old, new):
             raise SpecError(

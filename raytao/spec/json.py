@@ -9,11 +9,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from raytao.errors import SpecError, Where
+from raytao.spec.limits import DEEPEST, MOST_VALUES, has_half_character, refusal_of_number
 from raytao.spec.text import at, with_caret
-from raytao.spec.yaml import DEEPEST
 from raytao.types import Json
 
-_TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*"|[{}\[\],:]')
+_TOKEN = re.compile(
+    r"""
+    (?P<text> "(?:[^"\\\n]|\\.)*" )
+  | (?P<bracket> [{\[] )
+  | (?P<mark> [}\],:] )
+  | (?P<number> -? (?: \d [\d.eE+-]* | Infinity ) | NaN )
+  | (?P<word> [a-z]+ )
+    """,
+    re.VERBOSE,
+)
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 @dataclass
@@ -46,14 +56,16 @@ def read_json(text: str, *, file: str) -> tuple[dict[str, Json], Mapping[tuple[A
         file: the file's name, for errors.
 
     Raises:
-        SpecError: with line and column, for what is no JSON, no object, nested too deeply, or
-            has a key twice.
+        SpecError: with line and column, for what is no JSON, no object, nested too deeply, too
+            much, has a key twice, or a number that is not finite.
     """
     offsets, twice = _scan(text, file)
     try:
         loaded = json.loads(text)
     except json.JSONDecodeError as error:
         raise _refused(f"not JSON: {error.msg}", text, at(file, text, error.pos)) from None
+    except ValueError as error:  # an endless number where none can stand
+        raise SpecError(f"not JSON: {error}", where=Where(file)) from None
     if twice is not None:
         first = at(file, text, twice.first).line
         raise _refused(
@@ -83,32 +95,54 @@ def _refused(message: str, text: str, where: Where, *, remedy: str = "") -> Spec
 def _scan(text: str, file: str) -> tuple[dict[tuple[Any, ...], int], _Twice | None]:
     """Find the offset of every key, and the first key that is there twice.
 
-    Whatever is not JSON here is told by the parser afterwards; only depth is refused at once,
-    because the parser would run out of stack.
+    Whatever is not JSON here is told by the parser afterwards; refused at once is only what would
+    take the parser's stack or time, or what it would read as no number.
     """
     offsets: dict[tuple[Any, ...], int] = {}
     twice: _Twice | None = None
     stack: list[_Open] = []
+    values = 0
     for token in _TOKEN.finditer(text):
-        offset = token.start()
-        match token[0]:
-            case "{" | "[" as bracket:
-                if len(stack) >= DEEPEST:
-                    message = f"nested deeper than {DEEPEST} levels"
-                    raise _refused(message, text, at(file, text, offset))
+        values += token.lastgroup != "mark"
+        if why := _refusal(token, len(stack), values):
+            raise _refused(why, text, at(file, text, token.start()))
+        match token.lastgroup:
+            case "bracket":
                 path = (*stack[-1].path, stack[-1].key) if stack else ()
-                stack.append(_Open(path, bracket == "{", bracket == "{"))
-            case "}" | "]" if stack:
+                stack.append(_Open(path, token[0] == "{", token[0] == "{"))
+            case "mark" if stack and token[0] in "}]":
                 stack.pop()
-            case "," if stack:
+            case "mark" if stack and token[0] == ",":
                 stack[-1].expects_key = stack[-1].is_object
-            case quoted if quoted[0] == '"' and stack and stack[-1].expects_key:
-                key = _enter(stack[-1], quoted)
+            case "text" if stack and stack[-1].expects_key:
+                key, offset = _enter(stack[-1], token[0]), token.start()
                 first = stack[-1].seen.setdefault(key, offset)
                 if first != offset:
                     twice = twice or _Twice(key, first, offset)
                 offsets[(*stack[-1].path, key)] = offset
     return offsets, twice
+
+
+def _refusal(token: re.Match[str], depth: int, values: int) -> str | None:
+    """Why a token cannot be part of a spec, whatever follows."""
+    if values > MOST_VALUES:
+        return f"more than {MOST_VALUES:,} values"
+    if depth >= DEEPEST and token.lastgroup != "mark":
+        return f"nested deeper than {DEEPEST} levels"
+    match token.lastgroup:
+        case "number":
+            return refusal_of_number(token[0])
+        case "text" if _HALF.search(token[0]) and _is_half(token[0]):
+            return "an escape is half a character"
+        case _:
+            return None
+
+
+def _is_half(quoted: str) -> bool:
+    try:
+        return has_half_character(str(json.loads(quoted)))
+    except json.JSONDecodeError:
+        return False
 
 
 def _enter(inside: _Open, quoted: str) -> str:

@@ -1,15 +1,36 @@
-"""Bytes of a user's file as text, and the errors that point into it."""
+"""A user's file as bytes and as text, and the errors that point into it."""
 
 from __future__ import annotations
 
 import codecs
+import stat
+from pathlib import Path
 
 from raytao.errors import SpecError, Where
-
-LARGEST = 4_000_000
-"""Bytes (or characters) of the longest file that is read: specs are written by people."""
+from raytao.spec.limits import LARGEST
 
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def read_file(path: Path) -> bytes:
+    """Return the bytes of a user's file; a large one is refused before it is read.
+
+    Raises:
+        SpecError: if it is larger than ``LARGEST``, no file (a folder, a pipe), or unreadable.
+    """
+    where = Where(str(path))
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise SpecError("this is no file to read", where=where, remedy="name a file")
+        if found.st_size > LARGEST:
+            raise _too_large(found.st_size, where)
+        with path.open("rb") as file:
+            return file.read(LARGEST + 1)
+    except OSError as error:
+        raise SpecError(f"the file cannot be read: {error.strerror}", where=where) from None
+    except ValueError as error:  # a NUL in its name
+        raise SpecError(f"the file cannot be read: {error}", where=where) from None
 
 
 def decode(text: str | bytes, *, file: str) -> str:
@@ -19,16 +40,20 @@ def decode(text: str | bytes, *, file: str) -> str:
         SpecError: if it is too long, empty, or in another encoding.
     """
     if len(text) > LARGEST:
-        raise SpecError(
-            f"the file has {len(text):,} bytes, more than the {LARGEST:,} that are read",
-            where=Where(file),
-            remedy="a spec holds settings; keep data in files of its own",
-        )
+        raise _too_large(len(text), Where(file))
     decoded = _decode_bytes(text, file) if isinstance(text, bytes) else text
     decoded = decoded.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     if not decoded.strip():
         raise SpecError("the file is empty", where=Where(file), remedy="give at least one key")
     return decoded
+
+
+def _too_large(size: int, where: Where) -> SpecError:
+    return SpecError(
+        f"the file has {size:,} bytes, more than the {LARGEST:,} that are read",
+        where=where,
+        remedy="it should hold settings; keep data in files of its own",
+    )
 
 
 def _decode_bytes(data: bytes, file: str) -> str:

@@ -1,14 +1,14 @@
 """YAML 1.2 as people write it: strict to read, with comments and order kept.
 
 ``1e-3`` is a number, ``no`` a string, ``010`` the integer ten. What a spec never needs and what
-could hurt is refused: tags, several documents, keys given twice, aliases that multiply, deep
-nesting. Checks are made while the document is composed, before anything is built from it.
+could hurt is refused: tags, directives, several documents, keys given twice, aliases that
+multiply, deep nesting, numbers without end. Checks are made while the document is composed,
+before anything is built from it.
 """
 
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,19 +23,14 @@ from ruamel.yaml.representer import RoundTripRepresenter
 from ruamel.yaml.resolver import VersionedResolver
 
 from raytao.errors import SpecError, Where
+from raytao.spec.limits import DEEPEST, MOST_VALUES, has_half_character, refusal_of_number
 from raytao.spec.text import at, decode, with_caret
-
-DEEPEST = 50
-"""Levels of nesting that are read."""
-
-MOST_VALUES = 20_000
-"""Values (keys included) that a document may hold, its aliases expanded."""
-
-_OPENERS = re.compile(rf"(?:[\[{{]\s*){{{DEEPEST + 1}}}")
-"""Brackets upon brackets: refused before the scanner, which takes a second over them."""
 
 _NO_FOLDING = 2**20
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+_VERSION = (1, 2)
+_NEXT_LINE = "\x85"
 
 
 class _Refused(MarkedYAMLError):
@@ -56,8 +51,25 @@ class _StrictComposer(Composer):
         self._composed = 0
         self._extent: dict[int, tuple[int, int]] = {}
 
+    def compose_document(self) -> Any:
+        event = self.parser.peek_event()
+        if event.tags or event.version not in (None, _VERSION):
+            raise _Refused(
+                "a directive is not allowed", event.start_mark, "delete it: this is YAML 1.2"
+            )
+        return super().compose_document()
+
     def compose_node(self, parent: Any, index: Any) -> Any:
         event = self.parser.peek_event()
+        node = self._composed_node(parent, index, event)
+        is_key = isinstance(parent, MappingNode) and index is None
+        if is_key and not isinstance(node, ScalarNode):
+            raise _Refused(
+                "a list or mapping cannot be a key", event.start_mark, "quote it to make it text"
+            )
+        return node
+
+    def _composed_node(self, parent: Any, index: Any, event: Any) -> Node:
         if isinstance(event, AliasEvent):
             return self._alias(super().compose_node(parent, index), event)
         if event.ctag is not None:
@@ -72,12 +84,10 @@ class _StrictComposer(Composer):
         if self._composed > MOST_VALUES:
             raise self._too_many(event.start_mark)
         self._level += 1
-        node = super().compose_node(parent, index)
+        node: Node = super().compose_node(parent, index)
         self._level -= 1
-        if isinstance(parent, MappingNode) and index is None and not isinstance(node, ScalarNode):
-            raise _Refused(
-                "a list or mapping cannot be a key", event.start_mark, "quote it to make it text"
-            )
+        if isinstance(node, ScalarNode):
+            _refuse_scalar(node)
         self._measure(node)
         return node
 
@@ -130,6 +140,14 @@ def _refuse_duplicates(node: MappingNode) -> None:
         first[key.value] = key.start_mark.line + 1
 
 
+def _refuse_scalar(node: ScalarNode) -> None:
+    """Refuse what could be read, but neither computed with nor written to a file."""
+    if str(node.ctag) in _NUMBERS and (why := refusal_of_number(node.value)):
+        raise _Refused(why, node.start_mark, "give a number; quotes make it a string")
+    if has_half_character(node.value):
+        raise _Refused("an escape is half a character", node.start_mark, "write it as UTF-8")
+
+
 class _PlainResolver(VersionedResolver):
     """YAML 1.2's core schema: it has no dates."""
 
@@ -162,6 +180,14 @@ def _represent_none(representer: RoundTripRepresenter, value: None) -> Any:
     return representer.represent_scalar("tag:yaml.org,2002:null", "null")
 
 
+def _represent_str(representer: RoundTripRepresenter, value: str) -> Any:
+    """A "next line" is one to the writer and none to the reader: it is escaped."""
+    if _NEXT_LINE in value:
+        return representer.represent_scalar("tag:yaml.org,2002:str", value, style='"')
+    return representer.represent_str(value)
+
+
+_Representer.add_representer(str, _represent_str)
 _Representer.add_representer(float, _represent_float)
 _Representer.add_representer(type(None), _represent_none)
 
@@ -188,10 +214,6 @@ def read_yaml(text: str | bytes, *, file: str) -> CommentedMap:
             is refused (see the module).
     """
     decoded = decode(text, file=file)
-    if openers := _OPENERS.search(decoded):
-        where = at(file, decoded, openers.start())
-        message = f"nested deeper than {DEEPEST} levels"
-        raise SpecError(with_caret(message, decoded, where), where=where)
     try:
         loaded = _yaml().load(decoded)
     except MarkedYAMLError as error:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from raytao.redact import redact
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
@@ -75,16 +77,16 @@ class Entry:
         params: Mapping[str, object] | None = None,
         points: Sequence[Point] = (),
     ) -> None:
-        """Write what is new: tags that differ, params and steps that are not there.
+        """Write what is new and no secret: tags that differ, params and steps not there.
 
         Args:
             tags: by name.
             params: by name; MLflow lets nobody change one that is there.
             points: of each metric in ascending steps.
         """
-        named = {name(k): v[:TAG_LENGTH] for k, v in (tags or {}).items()}
+        named = {name(k): redact(v)[:TAG_LENGTH] for k, v in (tags or {}).items()}
         new_tags = {k: v for k, v in named.items() if self.tags.get(k) != v}
-        spelled = {name(k): str(v)[:PARAM_LENGTH] for k, v in (params or {}).items()}
+        spelled = {name(k): redact(str(v))[:PARAM_LENGTH] for k, v in (params or {}).items()}
         new_params = {k: v for k, v in spelled.items() if k not in self._params}
         new_points = [p for p in points if p.step > self.last_step(p.key)]
         self._log(new_tags, new_params, new_points)

@@ -171,8 +171,8 @@ class MLflow(Tracker):
         best = state.incumbent
         if best is not None:
             tags["raytao.best"] = f"recommendation_{best.trial}, epoch {best.epoch}"
-        if state.tested is not None and state.tested.reason:
-            tags["raytao.test_failure"] = state.tested.reason
+        if state.measured is not None and state.measured.reason:
+            tags["raytao.test_failure"] = state.measured.reason
         return tags
 
     def _run_params(self) -> dict[str, object]:
@@ -181,7 +181,7 @@ class MLflow(Tracker):
 
     def _run_points(self, state: RunState) -> list[Point]:
         best = [Point(self._best_metric, step, value) for step, value in self._best]
-        tested = state.tested
+        tested = state.measured
         if tested is None:
             return best
         return [*best, *(Point(k, tested.epoch, v) for k, v in tested.metrics.items())]

@@ -9,11 +9,11 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 
 from raytao import catalog
+from raytao.redact import redact
 from raytao.runs.events import Event
 from raytao.runs.state import RunState
 from raytao.setup.setup import Setup
 from raytao.tracking.base import Tracker
-from raytao.tracking.redact import redacted
 
 SYNC_SECONDS = 1.0
 """What happens within this time is told at once."""
@@ -126,7 +126,7 @@ class Tracking:
 
 def _reason(error: BaseException) -> str:
     """The error in one line, without secrets."""
-    words = redacted(" ".join(f"{type(error).__name__}: {error}".split()))
+    words = " ".join(redact(f"{type(error).__name__}: {error}").split())
     return words if len(words) <= REASON_LENGTH else f"{words[:REASON_LENGTH]}…"
 
 

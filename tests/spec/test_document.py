@@ -204,7 +204,7 @@ def test_a_file_is_loaded_by_its_ending(tmp_path: Path) -> None:
     assert Document.load(tmp_path / "a.json").format == "json"
     with pytest.raises(SpecError, match=r"'\.txt' is not a format"):
         Document.load(tmp_path / "a.txt")
-    with pytest.raises(SpecError, match=r"gone\.yaml: the spec cannot be read: No such file"):
+    with pytest.raises(SpecError, match=r"gone\.yaml: the file cannot be read: No such file"):
         Document.load(tmp_path / "gone.yaml")
     with pytest.raises(SpecError, match="unknown format 'toml'"):
         Document.parse(TEXT, file="s", format="toml")

@@ -86,8 +86,8 @@ def bomb(levels: int, width: int) -> str:
     [
         (bomb(10, 9), "values once aliases are expanded"),
         (bomb(60, 1), "nested deeper than 50 levels"),
-        ("a: " + "[" * 1_000_000, "nested deeper than 50 levels"),
-        ("".join(" " * i + "a:\n" for i in range(1000)), "nested deeper than 50 levels"),
+        ("a: " + "[" * 200_000, "nested deeper than 50 levels"),
+        ("".join(" " * i + "a:\n" for i in range(600)), "nested deeper than 50 levels"),
         ("a: " + "{a: " * 3000, "nested deeper than 50 levels"),
     ],
 )

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from raytao.errors import SettingsError
+from raytao.redact import redact
 from raytao.runs.events import Event, Started
 from raytao.runs.log import Record
 from raytao.runs.state import RunState
 from raytao.setup.settings import Tracking as TrackingSettings
 from raytao.setup.setup import Setup
 from raytao.tracking import Tracker, Tracking, open_tracking
-from raytao.tracking.redact import redacted
 
 MakeSetup = Callable[..., Setup]
 Log = tuple[Event, ...]
@@ -219,7 +219,7 @@ def test_a_run_that_asks_for_no_tracking_has_none(make_setup: MakeSetup, tmp_pat
     assert open_tracking(make_setup(tmp_path, tracking="null"), pytest.fail) is None
 
 
-@pytest.mark.parametrize("name", ["mflow", "raytao.tracking.redact:redacted", "nowhere:Tracker"])
+@pytest.mark.parametrize("name", ["mflow", "raytao.redact:redact", "nowhere:Tracker"])
 def test_an_unknown_tracker_is_the_users_mistake(
     name: str, make_setup: MakeSetup, tmp_path: Path
 ) -> None:
@@ -250,7 +250,7 @@ def test_where_mlflow_is_not_installed_the_user_is_told_and_the_run_goes_on(
     ],
 )
 def test_no_secret_of_an_address_is_shown(text: str) -> None:
-    shown = redacted(text)
+    shown = redact(text)
     assert not any(secret in shown for secret in ("ursula", "hunter2", "ter2", "abc123"))
     assert "***" in shown
 
@@ -259,4 +259,4 @@ def test_no_secret_of_an_address_is_shown(text: str) -> None:
     "text", ["mail ursula@host", "sqlite:///a/b@c.db", "https://host/a?page=2"]
 )
 def test_what_is_no_secret_is_left_as_it_is(text: str) -> None:
-    assert redacted(text) == text
+    assert redact(text) == text

@@ -1,0 +1,108 @@
+"""No secret is taken into a run: settings and specs are written to its log and its folder."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from raytao.errors import SettingsError, SpecError, Where
+from raytao.redact import REFERENCE, Literal, redact, secret_of
+from raytao.setup.places import Places
+from raytao.space import Space
+from raytao.spec import Document, flatten
+from raytao.types import Json
+
+REMEDY: Final = (
+    "write ${env:NAME}: it is read from the environment where the trial runs, and is never written"
+)
+
+_OWN_REMEDY: Final = {
+    "tracking": "leave it to MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
+    "address": "leave it to RAY_ADDRESS and RAY_AUTH_TOKEN",
+}
+"""Settings whose own variables are read; a reference stands in a train spec only."""
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+def refuse_secret_settings(data: Mapping[str, Json], place: Places) -> None:
+    """Refuse settings, as they were written, that hold a secret, or results that go to a URL.
+
+    ``tracking.uri`` has a rule of its own in `raytao.setup.settings`.
+
+    Raises:
+        SettingsError: naming the key and its place, never the value.
+    """
+    _refuse_other_storage(data.get("results_dir"), place)
+    tracking = data.get("tracking")
+    if isinstance(tracking, Mapping):
+        data = {**data, "tracking": {k: v for k, v in tracking.items() if k != "uri"}}
+    found = secret_of(data)
+    if found is None:
+        _refuse_references(data, place)
+        return
+    section, _, below = found.key.partition(".")
+    key = below if section in ("set", "spec") and below else found.key
+    raise SettingsError(
+        _sentence(key, found),
+        where=_without_value(place(found.key.split("."))),
+        remedy=_OWN_REMEDY.get(section, REMEDY if key == below else "leave it out"),
+    )
+
+
+def refuse_secret_spec(spec: Document) -> None:
+    """Refuse a train spec that holds a secret.
+
+    Raises:
+        SpecError: naming the key and its place, never the value.
+    """
+    found = secret_of(spec.plain())
+    if found is not None:
+        raise SpecError(_sentence(found.key, found), where=spec.where(found.key), remedy=REMEDY)
+
+
+def refuse_secret_choices(space: Space) -> None:
+    """Refuse a space that would search among secrets.
+
+    Raises:
+        SpecError: naming the parameter, never its values.
+    """
+    found = secret_of(
+        {p.name: list(p.values()) for p in space.parameters if p.kind == "categorical"}
+    )
+    if found is not None:
+        raise SpecError(_sentence(found.key, found), remedy="give it a fixed value: ${env:NAME}")
+
+
+def _sentence(key: str, found: Literal) -> str:
+    return f"{key} holds a secret ({found.why}), and would be written to the run's folder"
+
+
+def _refuse_other_storage(results: Json, place: Places) -> None:
+    if isinstance(results, str) and _SCHEME.match(results):
+        raise SettingsError(
+            f"results_dir is {redact(results)!r}; object storage is not supported yet",
+            where=_without_value(place(["results_dir"])),
+            remedy="name a folder on storage that all nodes have mounted, like /mnt/results/run1",
+        )
+
+
+def _refuse_references(data: Mapping[str, Json], place: Places) -> None:
+    """Nobody would replace them: a folder would have that name."""
+    settings = {key: value for key, value in data.items() if key not in ("set", "spec")}
+    for key, value in flatten(settings).items():
+        found = REFERENCE.search(str(value))
+        if found is not None:
+            raise SettingsError(
+                f"{key} refers to {found[0]}, but references are for the train spec only",
+                where=place(key.split(".")),
+                remedy=_OWN_REMEDY.get(key.partition(".")[0], "write the value itself"),
+            )
+
+
+def _without_value(where: Where) -> Where:
+    """An argument is its own place; the part after ``key=`` is not shown."""
+    key, equals, _ = where.file.partition("=")
+    is_argument = where.line is None and bool(equals)
+    return Where(f"{key}=…'") if is_argument else where
