@@ -33,12 +33,16 @@ def run_file(name_or_path: str) -> Path:
         SettingsError: if there is neither.
     """
     path = Path(name_or_path)
-    if path.is_file():
+    try:
+        is_file, is_folder = path.is_file(), path.is_dir()
+    except OSError as error:  # a name that is too long, a folder that may not be read
+        raise SettingsError(f"no run file {name_or_path!r}: {error.strerror}") from None
+    if is_file:
         return path
     shipped = shipped_runs()
     if name_or_path in shipped:
         return shipped[name_or_path]
-    if path.is_dir():
+    if is_folder:
         raise SettingsError(f"{name_or_path!r} is a folder", remedy="name a run file in it")
     raise SettingsError(
         f"no run file {name_or_path!r}: neither a file nor the name of a shipped run",
@@ -103,8 +107,10 @@ def _load_point(point: EntryPoint, kind: str) -> Any:
 def _load_path(path: str, kind: str) -> Any:
     module, _, attribute = path.partition(":")
     try:
+        if not all(part.isidentifier() for part in (*module.split("."), attribute)):
+            raise ValueError("this names nothing in a module")
         return getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, ValueError, SyntaxError, RecursionError) as error:
         raise SettingsError(
             f"{kind} {path!r} cannot be loaded: {error}",
             remedy="write package.module:attribute of an importable module",

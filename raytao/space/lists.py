@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from raytao.space.cells import ANYWHERE, LARGEST_INT, centre, index
 from raytao.space.conditions import FREE, Limits
 from raytao.space.parameters import Array, Parameter, check_bounds, is_int, nearest_index
 from raytao.types import Json
+
+LONGEST_RUN: Final = 1_000
+"""Members of the longest run: it is written out in every spec."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,15 @@ class _Integers(Parameter):
 @dataclass(frozen=True)
 class IntRun(_Integers):
     """Consecutive integers between two draws from [low, high], both ends included."""
+
+    def _check(self) -> None:
+        super()._check()
+        if len(self.levels) > LONGEST_RUN:
+            raise SpaceError(
+                f"{self.name}: a run of integers in [{self.low}, {self.high}] may have more than "
+                f"{LONGEST_RUN:,} members",
+                remedy="narrow the range",
+            )
 
     @property
     def dim(self) -> int:

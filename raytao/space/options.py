@@ -14,6 +14,7 @@ from raytao.errors import SpaceError
 from raytao.space.cells import ANYWHERE, narrow
 from raytao.space.conditions import FREE, Limits
 from raytao.space.parameters import Array, Kind, Parameter, is_int, is_number, nearest_index
+from raytao.spec.limits import refusal_of_value
 from raytao.types import Json, ParamValue
 
 Option: TypeAlias = bool | int | float | str
@@ -39,9 +40,13 @@ class Categorical(Parameter):
             object.__setattr__(self, "weights", tuple(float(w) for w in self.weights))
         if not self.options:
             raise SpaceError(f"{self.name}: no options to choose from", remedy="list some")
-        for i, option in enumerate(self.options):
-            if any(same(option, other) for other in self.options[:i]):
+        seen: set[tuple[bool, Option]] = set()
+        for option in self.options:
+            if why := refusal_of_value(option):
+                raise SpaceError(f"{self.name}: an option cannot be used: {why}")
+            if (isinstance(option, bool), option) in seen:
                 raise SpaceError(f"{self.name}: option {option!r} is listed twice")
+            seen.add((isinstance(option, bool), option))
         self._check_weights()
 
     def _check_weights(self) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from raytao.errors import SpaceError, did_you_mean
 from raytao.space.conditions import Condition
 from raytao.space.parameters import Parameter, is_number
 from raytao.types import Json
+
+MOST_PARAMETERS: Final = 200
+"""Parameters of the largest space: no search finds its way in more, and chains are recursive."""
 
 
 def in_order(
@@ -22,6 +26,11 @@ def in_order(
         raise SpaceError(
             "there is nothing to search: no parameter is left",
             remedy="add a parameter, or keep one of those removed",
+        )
+    if len(parameters) > MOST_PARAMETERS:
+        raise SpaceError(
+            f"{len(parameters):,} parameters are searched at once; {MOST_PARAMETERS} are the most",
+            remedy="remove some from the search",
         )
     by_name: dict[str, Parameter] = {}
     for parameter in parameters:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from raytao.errors import SpaceError, did_you_mean
+from raytao.space.parameters import is_number
 from raytao.space.table import Row
 
 
@@ -60,7 +61,13 @@ def _complaints(row: Row, override: RangeOverride) -> list[str]:
 
 def _range_complaints(row: Row, override: RangeOverride) -> list[str]:
     low, high = override.valid_min, override.valid_max
-    found: list[str] = []
+    found = [
+        f"{bound} ({value}) must be a finite number"
+        for bound, value in (("valid_min", low), ("valid_max", high))
+        if value is not None and not is_number(value)
+    ]
+    if found:
+        return found
     if low is not None and row.valid_min is not None and low < row.valid_min:
         found.append(f"valid_min ({low}) cannot be less than schema minimum ({row.valid_min})")
     if high is not None and row.valid_max is not None and high > row.valid_max:

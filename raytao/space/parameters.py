@@ -9,6 +9,7 @@ relative to the range that they leave.
 from __future__ import annotations
 
 import math
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ from raytao.space.cells import (
 )
 from raytao.space.conditions import FREE, Condition, Limits
 from raytao.types import Json, ParamValue
+
+_LARGEST_FLOAT = sys.float_info.max
 
 Array: TypeAlias = NDArray[np.float64]
 Kind: TypeAlias = Literal["numeric", "categorical"]
@@ -109,8 +112,10 @@ class Parameter(ABC):
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
-    """Whether ``value`` is a finite int or float; a bool is none."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether ``value`` is an int or float that is a finite float; a bool is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) <= _LARGEST_FLOAT  # an integer may be larger; NaN is not
 
 
 def is_int(value: object) -> TypeGuard[int]:

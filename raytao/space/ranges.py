@@ -110,6 +110,8 @@ def _finite(row: Row, default: float | None, *, factor: float) -> tuple[float, f
         around[0] = low
     if high is not None and known_high:
         around[1] = high
+    if not (math.isfinite(around[0]) and math.isfinite(around[1])):
+        raise range_required(row, f"the default {default:g} is too large to judge by")
     if not around[0] <= default <= around[1]:
         raise range_required(row, f"the default {default:g} lies beyond the only bound")
     return around[0], around[1]

@@ -36,9 +36,12 @@ def from_json(described: Json) -> tuple[list[Parameter], dict[str, Json]]:
     """Rebuild what ``to_json`` described.
 
     Raises:
-        SpaceError: if a kind of parameter is unknown.
+        SpaceError: if it describes no space, or a kind of parameter is unknown.
     """
-    return [_rebuilt(p) for p in described["parameters"]], dict(described["fixed"])
+    try:
+        return [_rebuilt(p) for p in described["parameters"]], dict(described["fixed"])
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise SpaceError(f"this describes no space: {type(error).__name__}: {error}") from error
 
 
 def _described(parameter: Parameter) -> Json:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from raytao.errors import TableError, Where, did_you_mean
+from raytao.errors import SpecError, TableError, Where, did_you_mean
+from raytao.spec.text import decode
 
 COLUMNS: Final = (
     "parameter",
@@ -50,6 +51,9 @@ SEARCHABLE: Final = (
     "list_3",
 )
 """Value types that can be searched; rows of other types only describe the spec."""
+
+MOST_ROWS: Final = 5_000
+"""Rows of the longest table; the specs of all of TAO's networks together have fewer values."""
 
 _BLANK = ("", "nan")
 
@@ -96,29 +100,23 @@ class Row:
         return self.value_type in SEARCHABLE
 
 
-def read_table(text: str, *, file: str) -> tuple[Row, ...]:
+def read_table(text: str | bytes, *, file: str) -> tuple[Row, ...]:
     """Read a parameter table.
 
     Args:
-        text: the CSV, with a header line.
+        text: the CSV, with a header line; bytes are UTF-8.
         file: its name, for errors.
 
     Raises:
         TableError: with file and line, for a missing or unknown column, a bad number or flag, an
-            inverted range, a parameter listed twice, a row with too many cells, an empty table.
+            inverted range, a parameter listed twice, a row with too many cells, an empty table,
+            and what is too large or in another encoding.
     """
-    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
-    numbered: list[tuple[int, list[str]]] = []
-    line = 1
     try:
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                numbered.append((line, [cell.strip() for cell in cells]))
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise TableError(
-            f"not a CSV: {error}", where=Where(file, line), remedy="check the quotes"
-        ) from None
+        decoded = decode(text, file=file)
+    except SpecError as error:
+        raise TableError(error.message, where=error.where, remedy=error.remedy) from None
+    numbered = _numbered(decoded, file)
     if len(numbered) < 2:
         raise TableError(
             "the table has no rows", where=Where(file), remedy="give a header and a row"
@@ -135,6 +133,25 @@ def read_table(text: str, *, file: str) -> tuple[Row, ...]:
             )
         rows[row.parameter] = row
     return tuple(rows.values())
+
+
+def _numbered(text: str, file: str) -> list[tuple[int, list[str]]]:
+    """The rows that are not blank, header included, with the line that each begins in."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    numbered: list[tuple[int, list[str]]] = []
+    line = 1
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                numbered.append((line, [cell.strip() for cell in cells]))
+            if len(numbered) > MOST_ROWS + 1:
+                raise TableError(f"more than {MOST_ROWS:,} rows", where=Where(file, line))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise TableError(
+            f"not a CSV: {error}", where=Where(file, line), remedy="check the quotes"
+        ) from None
+    return numbered
 
 
 def _header(names: Sequence[str], where: Where) -> Sequence[str]:

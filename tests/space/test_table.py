@@ -125,7 +125,7 @@ def test_the_inverted_range_of_faster_rcnn_names_row_and_remedy() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "no rows"),
+        ("", "empty"),
         (table(), "no rows"),
         (table(LR, LR), r"t\.csv:3: train\.optim\.lr: listed twice, first at t\.csv:2"),
         (table({**LR, "parameter": ""}), "no name"),
