@@ -10,6 +10,7 @@ RaytaoError                 exit 1   something failed
 │   ├── DataError                    a dataset that is missing or unreadable
 │   └── FolderError                  a results folder of another run, or of none
 └── DamagedRun              exit 3   a run folder that cannot be trusted; nothing was changed
+    └── NewerRun                     one that a later version wrote
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from difflib import get_close_matches
 
 LISTED = 12
 """Names that a remedy lists where none is near."""
+
+LONGEST_NAME = 200
+"""Characters of a wrong name that are compared with the known ones: the time is quadratic."""
 
 
 class RaytaoError(Exception):
@@ -94,9 +98,22 @@ class FolderError(UserError):
 
 
 class DamagedRun(RaytaoError):
-    """A run folder cannot be trusted. Nothing in it was changed."""
+    """A run folder cannot be trusted. Nothing in it was changed.
+
+    Args:
+        message: what is wrong, and where.
+        record: number of the log's record that does not follow on those before it, if that is it.
+    """
 
     exit_code = 3
+
+    def __init__(self, message: str, *, record: int | None = None) -> None:
+        super().__init__(message)
+        self.record = record
+
+
+class NewerRun(DamagedRun):
+    """A run folder was written by a later version: it may be whole, but not for this one."""
 
 
 def did_you_mean(wrong: str, known: Iterable[str]) -> str:
@@ -106,7 +123,7 @@ def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     "did you mean 'metric'?"
     """
     names = sorted(known)
-    near = get_close_matches(wrong, names, n=1, cutoff=0.6)
+    near = get_close_matches(wrong[:LONGEST_NAME], names, n=1, cutoff=0.6)
     if near:
         return f"did you mean {near[0]!r}?"
     if not names:

@@ -98,6 +98,9 @@ class Brain(ABC):
 
     name: ClassVar[str]
     Settings: ClassVar[type[BrainSettings]]
+    extends: ClassVar[frozenset[str]] = frozenset()
+    """Settings that say how long the plan is. They may be changed while a run goes on: with
+    another value the same trials come in the same order, only more or fewer of them."""
 
     @abstractmethod
     def suggest(self, trial: int) -> Suggestion:

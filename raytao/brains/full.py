@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import assert_never
+from typing import ClassVar, assert_never
 
 from pydantic import Field
 from pydantic.aliases import AliasChoices
@@ -63,6 +63,8 @@ class FullLength(Brain):
 
     A subclass answers `_propose` and inherits the rest.
     """
+
+    extends: ClassVar[frozenset[str]] = frozenset({"max_recommendations"})
 
     def __init__(self, task: Task, settings: FullLengthSettings) -> None:
         self._task = task

@@ -8,8 +8,11 @@ promotions and epochs do not depend on who reports first.
 The only state is a table with a line for each trial: its parameters, its score at each rung that
 it completed, and whether it failed. Members of rungs are derived from it::
 
-    rung 0   the bracket's trials, by number
+    rung 0   the bracket's trials
     rung i   the best of rung i - 1 by their score there, once that rung has closed
+
+How far each bracket has come is derived as well, but kept, so that an observation costs the same
+however many trials there are; all of a rung are looked at when it closes.
 """
 
 from __future__ import annotations
@@ -42,6 +45,9 @@ from raytao.types import (
     Wait,
 )
 
+MOST_BRACKETS = 1_000
+"""More would be a slip of the pen: the widest schedules have a dozen."""
+
 
 def _known_as(*names: str) -> Any:
     return Field(default=None, validation_alias=AliasChoices(*names))
@@ -55,6 +61,8 @@ class HyperbandSettings(BrainSettings):
         nu: reduction factor (TAO: ``automl_nu``, later ``automl_reduction_factor``).
         epoch_multiplier: epochs per unit of resource.
         rule: which brackets; see `raytao.brains.rungs.brackets`.
+        brackets: how many to run; the schedule once, unless it is given. More begin with its
+            first again, fewer leave the last ones out.
         overlap: start the next bracket while a rung waits.
         cap_epochs: bound every rung by the spec's epochs.
     """
@@ -63,6 +71,7 @@ class HyperbandSettings(BrainSettings):
     nu: int | None = _known_as("nu", "automl_nu", "automl_reduction_factor")
     epoch_multiplier: int | None = None
     rule: Rule = "tao"
+    brackets: int | None = Field(default=None, ge=1, le=MOST_BRACKETS)
     overlap: bool = True
     cap_epochs: bool = False
 
@@ -76,21 +85,25 @@ class _Trial:
     failed: bool = False
 
 
-@dataclass(frozen=True)
-class _Progress:
-    """How far a bracket has come: members of the rungs begun, and whether the last has closed."""
+@dataclass
+class _Ladder:
+    """How far a bracket has come: ``members`` of the open ``rung`` (of the last, when it is over).
 
-    rungs: tuple[tuple[int, ...], ...]
-    over: bool
+    ``due`` is how many outcomes the rung waits for, those of trials yet to start among them.
+    """
+
+    due: int
+    rung: int = 0
+    members: set[int] = field(default_factory=set)
 
     @property
-    def rung(self) -> int:
-        """Index of the rung that is open (of the last one, if the bracket is over)."""
-        return len(self.rungs) - 1
+    def over(self) -> bool:
+        """Whether the last rung has closed: a rung before it that closes opens the next."""
+        return self.due == 0
 
     def runs_or_waits(self, trial: int) -> bool:
         """Whether the trial may still be trained."""
-        return not self.over and trial in self.rungs[-1]
+        return not self.over and trial in self.members
 
 
 class Hyperband(Brain):
@@ -102,6 +115,7 @@ class Hyperband(Brain):
 
     name: ClassVar[str] = "hyperband"
     Settings: ClassVar[type[HyperbandSettings]] = HyperbandSettings
+    extends: ClassVar[frozenset[str]] = frozenset({"brackets"})
 
     def __init__(self, task: Task, settings: HyperbandSettings) -> None:
         self._task = task
@@ -114,20 +128,22 @@ class Hyperband(Brain):
             rule=settings.rule,
             cap_epochs=settings.cap_epochs,
         )
-        self._brackets = self._schedule.brackets
+        once = self._schedule.brackets
+        count = settings.brackets or len(once)
+        self._brackets = tuple(once[n % len(once)] for n in range(count))
         widths = [bracket.sizes[0] for bracket in self._brackets]
         self._offsets = [0, *accumulate(widths)]
         self._trials: list[_Trial] = []
+        self._ladders = self._climbed()
 
     def suggest(self, trial: int) -> Suggestion:
         """See `Brain.suggest`; Done comes when the last rung has closed."""
         self._check_turn(trial)
         if trial == self._offsets[-1]:
-            over = all(self._progress(b).over for b in range(len(self._brackets)))
-            return Done() if over else Wait()
+            return Done() if all(ladder.over for ladder in self._ladders) else Wait()
         bracket = self._bracket_of(trial)
         barred = bracket > 0 and not self._settings.overlap
-        if barred and not self._progress(bracket - 1).over:
+        if barred and not self._ladders[bracket - 1].over:
             return Wait()
         if trial == 0 and self._task.first is not None:
             return self._start(self._task.first, "user's spec")
@@ -146,25 +162,26 @@ class Hyperband(Brain):
         """See `Brain.observe`; what comes after a trial's end changes nothing."""
         number, trial = observation.trial, self._trials[observation.trial]
         bracket = self._bracket_of(number)
-        budgets, before = self._brackets[bracket].budgets, self._progress(bracket)
-        waiting = len(trial.scores) > before.rung
+        budgets, ladder = self._brackets[bracket].budgets, self._ladders[bracket]
+        waiting = len(trial.scores) > ladder.rung
         finished = len(trial.scores) == len(budgets)
-        if trial.failed or finished or not before.runs_or_waits(number):
+        if trial.failed or finished or not ladder.runs_or_waits(number):
             return Verdict(Decision.STOP)
         match observation.outcome:
             case Failed():
                 # A trial that is lost while it waits has no checkpoint to go on from.
                 trial.failed = True
-                del trial.scores[before.rung :]
+                del trial.scores[ladder.rung :]
             case Scored() as scored:
                 if waiting:
                     return Verdict(Decision.PAUSE)
-                if observation.fidelity[EPOCHS] < budgets[before.rung]:
+                if observation.fidelity[EPOCHS] < budgets[ladder.rung]:
                     return Verdict(Decision.CONTINUE)
                 trial.scores.append(scored.score)
             case other:
                 assert_never(other)
-        return self._judge(number, bracket, before.rung)
+        ladder.due -= not waiting
+        return self._judge(number, bracket)
 
     def state(self) -> Json:
         """The table of trials."""
@@ -181,6 +198,7 @@ class Hyperband(Brain):
             _Trial(dict(line["params"]), list(line["scores"]), line["failed"])
             for line in state["trials"]
         ]
+        self._ladders = self._climbed()
 
     def plan(self) -> Plan:
         """Every rung of every bracket: exact."""
@@ -201,15 +219,17 @@ class Hyperband(Brain):
         ``epoch_number`` is the open rung's target, and ``ri`` times ``epoch_multiplier`` is
         always epochs; capped rungs are no multiples, so that there the multiplier is 1.
         """
-        progress = [self._progress(b) for b in range(len(self._brackets))]
-        current = next((b for b, p in enumerate(progress) if not p.over), len(progress) - 1)
-        rung = progress[current].rung
+        ladders = self._ladders
+        current = next(
+            (b for b, ladder in enumerate(ladders) if not ladder.over), len(ladders) - 1
+        )
+        rung = ladders[current].rung
         unit = 1 if self._settings.cap_epochs else self._schedule.multiplier
         return {
             "bracket": current,
             "sh_iter": rung,
-            "expt_iter": len(progress[current].rungs[rung]),
-            "complete": all(p.over for p in progress),
+            "expt_iter": len(ladders[current].members),
+            "complete": all(ladder.over for ladder in ladders),
             "epoch_number": self._brackets[current].budgets[rung],
             "epoch_multiplier": unit,
             "ni": {str(b): list(bracket.sizes) for b, bracket in enumerate(self._brackets)},
@@ -220,8 +240,11 @@ class Hyperband(Brain):
         }
 
     def _start(self, params: Params, why: str) -> Start:
-        budgets = self._brackets[self._bracket_of(len(self._trials))].budgets
+        number = len(self._trials)
+        bracket = self._bracket_of(number)
+        budgets = self._brackets[bracket].budgets
         self._trials.append(_Trial(dict(params)))
+        self._ladders[bracket].members.add(number)
         return Start(dict(params), {EPOCHS: budgets[0]}, {EPOCHS: budgets[-1]}, why)
 
     def _check_turn(self, trial: int) -> None:
@@ -231,39 +254,48 @@ class Hyperband(Brain):
     def _bracket_of(self, trial: int) -> int:
         return bisect_right(self._offsets, trial) - 1
 
-    def _progress(self, bracket: int) -> _Progress:
-        """Derive the members of the bracket's rungs from the table."""
-        sizes = self._brackets[bracket].sizes
-        start, end = self._offsets[bracket], self._offsets[bracket + 1]
-        rungs = [tuple(range(start, min(end, len(self._trials))))]
-        if len(rungs[0]) < sizes[0]:
-            return _Progress(tuple(rungs), over=False)
-        for rung in range(len(sizes)):
-            if not all(self._has_outcome(trial, rung) for trial in rungs[rung]):
-                return _Progress(tuple(rungs), over=False)
-            if rung + 1 < len(sizes):
-                rungs.append(tuple(self._ranked(rungs[rung], rung)[: sizes[rung + 1]]))
-        return _Progress(tuple(rungs), over=True)
+    def _climbed(self) -> list[_Ladder]:
+        """Derive from the table how far the brackets have come."""
+        ladders = [_Ladder(due=bracket.sizes[0]) for bracket in self._brackets]
+        for trial in range(len(self._trials)):
+            ladder = ladders[self._bracket_of(trial)]
+            ladder.members.add(trial)
+            ladder.due -= self._has_outcome(trial, rung=0)
+        for bracket, ladder in zip(self._brackets, ladders, strict=True):
+            self._climb(ladder, bracket.sizes)
+        return ladders
+
+    def _climb(self, ladder: _Ladder, sizes: tuple[int, ...]) -> None:
+        """Close the rungs of which nothing is due: the best of each are the members of the next.
+
+        More than one closes at once where nobody is left to go on.
+        """
+        while not ladder.due and ladder.rung + 1 < len(sizes):
+            best = self._ranked(ladder)[: sizes[ladder.rung + 1]]
+            ladder.rung, ladder.members = ladder.rung + 1, set(best)
+            ladder.due = sum(not self._has_outcome(trial, ladder.rung) for trial in best)
 
     def _has_outcome(self, trial: int, rung: int) -> bool:
         line = self._trials[trial]
         return line.failed or len(line.scores) > rung
 
-    def _ranked(self, members: tuple[int, ...], rung: int) -> list[int]:
-        """Members with a score at the rung, best first; ties go to the earlier trial."""
-        scored = [trial for trial in members if len(self._trials[trial].scores) > rung]
+    def _ranked(self, ladder: _Ladder) -> list[int]:
+        """Members with a score at the open rung, best first; ties go to the earlier trial."""
+        rung = ladder.rung
+        scored = [trial for trial in ladder.members if len(self._trials[trial].scores) > rung]
         return sorted(scored, key=lambda trial: (-self._trials[trial].scores[rung], trial))
 
-    def _judge(self, number: int, bracket: int, rung: int) -> Verdict:
-        """The verdict on a trial that has just got its outcome at the rung."""
-        after = self._progress(bracket)
-        budgets = self._brackets[bracket].budgets
+    def _judge(self, number: int, bracket: int) -> Verdict:
+        """The verdict on a trial that has just got its outcome at the open rung."""
+        ladder, rung = self._ladders[bracket], self._ladders[bracket].rung
+        sizes, budgets = self._brackets[bracket].sizes, self._brackets[bracket].budgets
         top = rung == len(budgets) - 1
-        over = top or self._trials[number].failed
-        if top or after.rungs[rung + 1 :] == ():
+        if top or ladder.due:
+            over = top or self._trials[number].failed
             return Verdict(Decision.STOP if over else Decision.PAUSE)
-        ranked = self._ranked(after.rungs[rung], rung)
-        chosen = after.rungs[rung + 1]
+        ranked = self._ranked(ladder)
+        chosen = ranked[: sizes[rung + 1]]
+        self._climb(ladder, sizes)
         promote = tuple(
             Promotion(
                 trial,

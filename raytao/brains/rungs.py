@@ -10,6 +10,7 @@ Logarithms are never taken of integers: ``int(log(243) / log(3))`` is 4, and one
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -23,6 +24,8 @@ DEFAULT_R: Final = 27
 DEFAULT_NU: Final = 3
 LEAST_MULTIPLIER: Final = 3
 """TAO lowers R until the epoch multiplier reaches this."""
+LARGEST_R: Final = 1_000_000
+"""Beyond this an R is a slip of the pen: the first rung alone would take years."""
 TOLERANCE: Final = 1e-9
 """``27 ** (log(3) / log(27))`` is 3.0000000000000004; other values fall just short of 3."""
 
@@ -186,10 +189,17 @@ def _lower(epochs: int, R: int, nu: int) -> tuple[int, int]:
     Raises:
         BudgetError: if R would fall below nu: that many epochs leave no bracket.
     """
-    for resource in range(R, nu - 1, -1):
-        multiplier = epochs ** (math.log(nu) / math.log(resource))
-        if multiplier >= LEAST_MULTIPLIER - TOLERANCE:
-            return resource, int(multiplier + TOLERANCE)
+
+    def multiplier(resource: int) -> float:
+        return float(epochs ** (math.log(nu) / math.log(resource)))
+
+    # It falls as R grows: the largest R that will do is looked up, not counted down to.
+    enough = bisect_left(
+        range(nu, R + 1), True, key=lambda r: multiplier(r) < LEAST_MULTIPLIER - TOLERANCE
+    )
+    if enough:
+        resource = nu + enough - 1
+        return resource, int(multiplier(resource) + TOLERANCE)
     raise BudgetError(
         f"{epochs} epochs leave no bracket: R is lowered from {R} until epoch_multiplier is at "
         f"least {LEAST_MULTIPLIER}, and falls below nu={nu}",
@@ -221,6 +231,11 @@ def _check(R: int, nu: int) -> None:
         nu >= 2,
         f"nu={nu} would never drop a trial; it must be at least 2",
         f"use nu: {DEFAULT_NU}, or leave it out",
+    )
+    _require(
+        R <= LARGEST_R,
+        f"R={R} is larger than {LARGEST_R:,}",
+        f"use R: {DEFAULT_R}, and epoch_multiplier for longer trainings",
     )
     _require(
         max(2, nu) <= R,

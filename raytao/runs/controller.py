@@ -10,42 +10,40 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import uuid
-from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
 import raytao
 from raytao.brains.base import Brain
 from raytao.errors import DamagedRun, RaytaoError
+from raytao.runs.chapter import Chapter
 from raytao.runs.events import (
+    FORMAT,
     Broke,
+    Changed,
     Event,
     Finished,
-    Judged,
     Leased,
     Lost,
-    Opened,
     Placed,
     Reported,
     Resumed,
-    Started,
+    Retried,
+    Returned,
+    Stopped,
     Tested,
 )
-from raytao.runs.log import EventLog, Record, mend_tail, read_log
-from raytao.runs.state import Phase, RunState
-from raytao.runs.store import Store
+from raytao.runs.log import EventLog
+from raytao.runs.records import is_decision, judged, started
+from raytao.runs.retries import Again, HopelessRun, Retries
+from raytao.runs.state import Phase, RunState, TrialState
 from raytao.types import (
-    EPOCHS,
     SCORE,
     Decision,
     Direction,
     Done,
     Failed,
-    Json,
-    Observation,
-    Outcome,
     Params,
     Scored,
     Start,
@@ -56,7 +54,7 @@ from raytao.types import (
 log = logging.getLogger(__name__)
 
 MAX_LOSSES = 2
-"""A trial whose worker vanished is offered again this often, then it has failed."""
+"""An evaluation whose worker vanished is tried again this often."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +71,8 @@ class Lease:
     stop_epoch: int
     horizon: int
     reported_epoch: int
+    halvings: int = 0
+    """How often the batch of its spec is to be halved."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,8 @@ class Evaluation:
     epoch: int
     params: Params
     horizon: int
+    attempt: int = 0
+    """How many attempts at it were lost."""
 
 
 Task: TypeAlias = Lease | Evaluation | Wait | Done
@@ -99,6 +101,7 @@ class Controller:
         slots: trials that may run at once; may be changed while the run goes on.
         evaluate: whether the winner is measured on the test set at the end.
         listen: is told every event, after the state took it in.
+        retries: what becomes of trials that break.
     """
 
     def __init__(
@@ -110,16 +113,21 @@ class Controller:
         slots: int = 1,
         evaluate: bool = False,
         listen: Listener | None = None,
+        retries: Retries | None = None,
     ) -> None:
         if state.opened is None:
             raise DamagedRun("the event log is empty")
         self.brain = brain
         self.state = state
         self.slots = slots
+        self.hold: Callable[[], str] = lambda: ""
+        """Why no new trial may start now (those that have begun go on); empty: it may. Asked
+        before each of them."""
+        self._retries = retries or Retries()
         self._events = events
         self._evaluate = evaluate
         self._listen = listen
-        self._evaluating = False
+        self._evaluating: Evaluation | None = None
         self._evaluations_lost = 0
         self._done = False
         self._metric = state.opened.metric
@@ -128,22 +136,25 @@ class Controller:
     def suggest(self) -> Task:
         """What to train next. Committed to the log before it is answered."""
         state = self.state
-        if len(state.running()) >= self.slots or self._evaluating:
+        if len(state.running()) >= self.slots or self._evaluating is not None:
             return Wait()
+        if state.stopped is not None:
+            return self._last_task()
         if state.offers:
             return self._lease(state.offers[0])
-        match self.brain.suggest(len(state.trials)):
+        hold = self.hold()
+        if hold:
+            return self._wait(hold)
+        match self._chapter.suggest(len(state.trials)):
             case Start() as start:
                 trial = len(state.trials)
-                self._do(_started(trial, start))
+                self._do(started(trial, start))
                 return self._lease(trial)
             case Wait():
-                if not state.running():
-                    raise RaytaoError(
-                        f"brain {self.brain.name!r} waits although no trial is running: "
-                        "it breaks its contract and the run would hang"
-                    )
-                return Wait()
+                return self._wait(
+                    f"brain {self.brain.name!r} waits although no trial is running: "
+                    "it breaks its contract and the run would hang"
+                )
             case Done():
                 return self._last_task()
             case other:
@@ -163,10 +174,23 @@ class Controller:
             return Decision.STOP
         if epoch != known.epochs + 1 or epoch > known.budget:
             return Decision.CONTINUE if epoch <= known.epochs else Decision.STOP
-        scored = {**metrics, SCORE: self._direction.score(metrics[self._metric])}
-        self._do(Reported(trial, attempt, epoch, scored, round(seconds, 4)))
-        verdict = self.brain.observe(Observation(trial, {EPOCHS: epoch}, Scored(scored)))
-        return self._settle(trial, verdict)
+        decision = self._learn(known, epoch, metrics, seconds)
+        if decision is Decision.CONTINUE and self.state.stopped is not None:
+            self.give_back(trial, attempt)
+            return Decision.STOP
+        return decision
+
+    def take_in(self, trial: int, told: Iterable[tuple[int, Mapping[str, float], float]]) -> None:
+        """Learn the next epochs of a trial that waits for a worker: its folder knew them first.
+
+        Args:
+            trial: offered, and trained by nobody.
+            told: epoch, metrics and seconds of each, in order and within the trial's budget.
+        """
+        lease, known = self._lease(trial), self.state.trials[trial]
+        for epoch, metrics, seconds in told:
+            self._learn(known, epoch, metrics, seconds)
+        self.give_back(trial, lease.attempt)
 
     def place(self, placed: Placed) -> None:
         """Note where an attempt runs."""
@@ -174,54 +198,124 @@ class Controller:
             self._do(placed)
 
     def broke(self, trial: int, attempt: int, cause: str, reason: str) -> None:
-        """The trial failed for good; the run goes on without it."""
-        known = self.state.trials[trial]
-        if attempt != known.attempt or known.phase is not Phase.RUNNING:
+        """The attempt broke: the trial is tried again, or has failed and the run goes on.
+
+        Raises:
+            HopelessRun: if too many trials in a row have failed for this reason.
+        """
+        known = self._running(trial, attempt)
+        if known is None:
+            return
+        again = self._retries.after(known, cause)
+        if again is not Again.NO:
+            smaller = again is Again.SMALLER_BATCH
+            stops = self.state.stopped is not None
+            retried = Retried(trial, attempt, cause, reason, smaller_batch=smaller)
+            self._do(Returned(trial, attempt) if stops else retried)
+            self._events.commit()
             return
         self._do(Broke(trial, attempt, cause, reason))
-        fidelity = {EPOCHS: known.epochs}
-        self._settle(trial, self.brain.observe(Observation(trial, fidelity, Failed(reason))))
+        self._settle(trial, self._chapter.observe(trial, known.epochs, Failed(reason)))
         self._events.commit()
+        if self._retries.hopeless(self.state, cause):
+            raise HopelessRun(
+                f"{self.state.alike} trials in a row failed alike ({cause}); the last, "
+                f"recommendation {trial}: {reason}",
+                trial=trial,
+                cause=cause,
+            )
 
     def lost(self, trial: int, attempt: int, reason: str) -> None:
-        """An attempt vanished with its worker: offer it again, ``MAX_LOSSES`` times."""
-        known = self.state.trials[trial]
-        if attempt != known.attempt or known.phase is not Phase.RUNNING:
+        """An attempt vanished with its worker: offer it again, as often as ``retries`` say."""
+        known = self._running(trial, attempt)
+        if known is None:
             return
-        if known.losses >= MAX_LOSSES:
+        if self.state.stopped is not None:
+            self.give_back(trial, attempt)
+        elif known.losses >= self._retries.losses:
             times = f"its worker was lost {known.losses + 1} times; last: {reason}"
             self.broke(trial, attempt, "lost", times)
-            return
-        self._do(Lost(trial, attempt, reason))
-        self._events.commit()
+        else:
+            self._do(Lost(trial, attempt, reason))
+            self._events.commit()
+
+    def give_back(self, trial: int, attempt: int) -> None:
+        """Offer a lease again that nobody works on; nothing speaks against the trial."""
+        if self._running(trial, attempt) is not None:
+            self._do(Returned(trial, attempt))
+            self._events.commit()
+
+    def stop(self, reason: str, *, cancel: bool = False) -> None:
+        """Give out no more work; what runs comes back with its next epoch.
+
+        Args:
+            reason: who asked, or which budget is spent, for people.
+            cancel: the run ends at once: no winner is measured.
+        """
+        if self.state.finished is None and (self.state.stopped is None or cancel):
+            self._do(Stopped(reason, cancel=cancel))
+            self._events.commit()
 
     def tested(self, evaluation: Evaluation, metrics: Mapping[str, float], reason: str) -> None:
         """The winner was measured on the test set, or could not be (``reason``)."""
-        self._evaluating = False
-        self._do(Tested(evaluation.trial, evaluation.epoch, dict(metrics), reason))
-        self._events.commit()
+        if evaluation == self._evaluating:
+            self._evaluating, self._evaluations_lost = None, 0
+            self._do(Tested(evaluation.trial, evaluation.epoch, dict(metrics), reason))
+            self._events.commit()
 
     def untested(self, evaluation: Evaluation, reason: str) -> None:
         """The evaluation's worker was lost: try again, ``MAX_LOSSES`` times."""
-        self._evaluating = False
-        self._evaluations_lost += 1
-        if self._evaluations_lost > MAX_LOSSES:
+        if evaluation != self._evaluating:
+            return
+        if self._evaluations_lost < MAX_LOSSES:
+            self._evaluating = None
+            self._evaluations_lost += 1
+        else:
             self.tested(evaluation, {}, reason)
 
     def finish(self) -> str:
-        """Write the run's last record; return TAO's status, Done or Error.
+        """Write the run's last record; return TAO's status.
 
         Raises:
             RaytaoError: if there is work left: a run that was cut short is not finished.
         """
         if self.state.finished is None:
-            if not self._done:
-                raise RaytaoError("the run ended before its work was done; it can be resumed")
-            best = self.state.incumbent
-            reason = "" if best else "no trial has a result"
-            self._do(Finished("Done" if best else "Error", reason))
+            self._do(self._ending())
         self._events.commit()
         return self.state.finished.status if self.state.finished else "Error"
+
+    def _ending(self) -> Finished:
+        stopped = self.state.stopped
+        if stopped is not None and stopped.cancel:
+            return Finished("Canceled", stopped.reason)
+        if not self._done:
+            raise RaytaoError("the run ended before its work was done; it can be resumed")
+        if self.state.incumbent is None:
+            return Finished("Error", "no trial has a result")
+        return Finished("Done", stopped.reason if stopped else "")
+
+    def go_on(
+        self,
+        unsettled: tuple[int, Verdict] | None,
+        changed: Changed | None,
+        stopped: Stopped | None = None,
+    ) -> None:
+        """Begin where another driver's records end: leases that were out are offered again.
+
+        Args:
+            unsettled: a verdict that the log ends too early to hold.
+            changed: what is different from now on.
+            stopped: that driver's end, which it did not live to see; this one ends so.
+        """
+        if unsettled is not None:
+            self._settle(*unsettled)
+        if changed is not None:  # first, for a torn record must not stand after another one
+            self._do(changed)
+            self._metric, self._direction = changed.metric, Direction(changed.direction)
+        self._do(Resumed(socket.gethostname(), os.getpid(), raytao.__version__, FORMAT))
+        if stopped is not None:
+            self._do(stopped)
+        self._events.commit()
 
     def tick(self) -> None:
         """Commit reports that have waited long enough for company."""
@@ -231,20 +325,41 @@ class Controller:
         """Commit everything, before an orderly stop."""
         self._events.commit()
 
+    @property
+    def _chapter(self) -> Chapter:
+        return Chapter(self.brain, self.state.first)
+
+    def _running(self, trial: int, attempt: int) -> TrialState | None:
+        """The trial, if this attempt holds its lease; else what the attempt says is void."""
+        known = self.state.trials[trial]
+        current = attempt == known.attempt and known.phase is Phase.RUNNING
+        return known if current else None
+
+    def _wait(self, otherwise: str) -> Wait:
+        """Wait for what runs; say why, if there is nothing to wait for."""
+        if not self.state.running():
+            raise RaytaoError(otherwise)
+        return Wait()
+
     def _last_task(self) -> Task:
         if self.state.running():
             return Wait()
-        best = self.state.incumbent
-        if self._evaluate and best is not None and self.state.tested is None:
-            self._evaluating = True
+        best, tested = self.state.incumbent, self.state.tested
+        measured = (tested.trial, tested.epoch) if tested else None
+        stopped = self.state.stopped
+        evaluate = self._evaluate and not (stopped is not None and stopped.cancel)
+        if evaluate and best is not None and measured != (best.trial, best.epoch):
             winner = self.state.trials[best.trial]
-            return Evaluation(best.trial, best.epoch, winner.params, winner.horizon)
+            self._evaluating = Evaluation(
+                best.trial, best.epoch, winner.params, winner.horizon, self._evaluations_lost
+            )
+            return self._evaluating
         self._done = True
         return Done()
 
     def _lease(self, trial: int) -> Lease:
         known = self.state.trials[trial]
-        self._do(Leased(trial, known.attempt + 1))
+        self._do(Leased(trial, max(known.attempt + 1, self.state.next_attempt)))
         self._events.commit()
         return Lease(
             trial=trial,
@@ -253,7 +368,16 @@ class Controller:
             stop_epoch=known.budget,
             horizon=known.horizon,
             reported_epoch=known.epochs,
+            halvings=known.halvings,
         )
+
+    def _learn(
+        self, known: TrialState, epoch: int, metrics: Mapping[str, float], seconds: float
+    ) -> Decision:
+        scored = {**metrics, SCORE: self._direction.score(metrics[self._metric])}
+        self._do(Reported(known.number, known.attempt, epoch, scored, round(seconds, 4)))
+        verdict = self._chapter.observe(known.number, epoch, Scored(scored))
+        return self._settle(known.number, verdict)
 
     def _settle(self, trial: int, verdict: Verdict) -> Decision:
         if is_decision(verdict):
@@ -262,133 +386,6 @@ class Controller:
         return verdict.decision
 
     def _do(self, event: Event) -> None:
-        self._events.add(event)
-        self.state.apply(event)
+        self.state.take(self._events.add(event))
         if self._listen:
             self._listen(event, self.state)
-
-
-def open_run(
-    store: Store,
-    key: str,
-    brain: Brain,
-    opened: Opened,
-    *,
-    slots: int = 1,
-    evaluate: bool = False,
-    listen: Listener | None = None,
-    only_look: bool = False,
-) -> Controller:
-    """Start a run, or go on where its log ends.
-
-    Args:
-        store: the run's files.
-        key: the log's key in it.
-        brain: fresh; a log that is there is replayed into it.
-        opened: what a new log begins with; ignored if there is one (the caller compared).
-        slots: trials that may run at once.
-        evaluate: whether the winner is measured on the test set at the end.
-        listen: is told every new event.
-        only_look: write nothing; for drawing what is there.
-
-    Raises:
-        DamagedRun: if the log cannot be trusted or was written by a brain that decides otherwise.
-    """
-    records = read_log(store, key)
-    unsettled = _replay(records, brain)  # may refuse, so nothing is written before
-    state = RunState.fold(records)
-    events = EventLog(store, key, next_seq=len(records))
-    if only_look:
-        return Controller(brain, events, state)
-    mend_tail(store, key)
-    if not records:
-        events.add(opened)
-        state.apply(opened)
-        events.commit()
-        return Controller(brain, events, state, slots=slots, evaluate=evaluate, listen=listen)
-    controller = Controller(brain, events, state, slots=slots, evaluate=evaluate, listen=listen)
-    if unsettled is not None:
-        controller._settle(*unsettled)
-    controller._do(Resumed(socket.gethostname(), os.getpid(), raytao.__version__))
-    controller.flush()
-    return controller
-
-
-def is_decision(verdict: Verdict) -> bool:
-    """Whether a verdict is more than "go on", so that it must be in the log."""
-    return bool(verdict.decision is not Decision.CONTINUE or verdict.promote or verdict.retire)
-
-
-def judged(trial: int, verdict: Verdict) -> Judged:
-    """The verdict as a record."""
-    promote: list[dict[str, Json]] = [
-        {**asdict(p), "budget": dict(p.budget)} for p in verdict.promote
-    ]
-    return Judged(trial, verdict.decision.value, promote, list(verdict.retire))
-
-
-def _started(trial: int, start: Start) -> Started:
-    return Started(
-        trial=trial,
-        params=dict(start.params),
-        budget=dict(start.budget),
-        horizon=dict(start.horizon),
-        why=start.why,
-        job_id=str(uuid.uuid4()),
-        parent=start.parent,
-    )
-
-
-def _replay(records: list[Record], brain: Brain) -> tuple[int, Verdict] | None:
-    """Feed a log to a fresh brain; return a verdict that the log ends too early to hold."""
-    due: tuple[int, Verdict] | None = None
-    epochs: Counter[int] = Counter()
-    for record in records:
-        event = record.event
-        if isinstance(event, Judged) or due is not None:
-            _agree(record, due)
-            due = None
-            continue
-        match event:
-            case Started():
-                _adopt(record.seq, event, brain)
-            case Reported():
-                epochs[event.trial] = event.epoch
-                outcome: Outcome = Scored(event.metrics)
-                verdict = brain.observe(Observation(event.trial, {EPOCHS: event.epoch}, outcome))
-                due = (event.trial, verdict) if is_decision(verdict) else None
-            case Broke():
-                fidelity = {EPOCHS: epochs[event.trial]}
-                outcome = Failed(event.reason)
-                verdict = brain.observe(Observation(event.trial, fidelity, outcome))
-                due = (event.trial, verdict) if is_decision(verdict) else None
-            case _:
-                pass
-    return due
-
-
-def _gist(verdict: Judged) -> tuple[object, ...]:
-    """What a verdict does; its prose may change from version to version."""
-    promoted = [(one["trial"], one["budget"]) for one in verdict.promote]
-    return verdict.trial, verdict.decision, promoted, verdict.retire
-
-
-def _adopt(seq: int, event: Started, brain: Brain) -> None:
-    try:
-        start = brain.adopt(event.trial, event.params)
-    except LookupError as error:
-        raise DamagedRun(f"record {seq}: {error}: the log is of a longer run") from error
-    if dict(start.budget) != dict(event.budget) or dict(start.horizon) != dict(event.horizon):
-        raise DamagedRun(
-            f"record {seq}: trial {event.trial} was granted {dict(event.budget)}, but brain "
-            f"{brain.name!r} grants {dict(start.budget)}: the log was written by another schedule"
-        )
-
-
-def _agree(record: Record, due: tuple[int, Verdict] | None) -> None:
-    logged = record.event
-    if due is None or not isinstance(logged, Judged) or _gist(judged(*due)) != _gist(logged):
-        raise DamagedRun(
-            f"record {record.seq}: the logged verdict {record.event} is not what the brain "
-            "decides from the same reports: the log was edited or written by another version"
-        )

@@ -5,13 +5,21 @@ The log is the truth. ``RunState`` is its fold; TAO's files are drawings of that
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, ClassVar, TypeAlias
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import Any, ClassVar, TypeAlias, get_args, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic.fields import FieldInfo
 
 from raytao.types import Budget, Json, Params
 
-FORMAT = 1
-"""Version of the log's records; a reader refuses what is newer."""
+FORMAT = 2
+"""Version of the log's records; older ones are read, newer ones are refused.
+
+1: the first. 2: a line says how long its driver has been up; `Resumed` says the format from there
+on; `Changed`, `Retried`, `Returned`, `Stopped` and `Repaired` are new.
+"""
 
 
 @dataclass(frozen=True)
@@ -28,12 +36,43 @@ class Opened:
 
 @dataclass(frozen=True)
 class Resumed:
-    """A driver took over: every lease that was out is offered again."""
+    """A driver took over: every lease that was out is offered again.
+
+    ``format`` is that of the records from here on; format 1 did not say it.
+    """
 
     kind: ClassVar[str] = "resumed"
     host: str
     pid: int
     version: str
+    format: int = 1
+
+
+@dataclass(frozen=True)
+class Changed:
+    """The run goes on under another setup, as `Opened` describes one.
+
+    ``anew``: another search. What was found stays and can still win, but trials that were under
+    way are retired, and the brain begins with the next number. Without it the same search goes on:
+    longer, wider or elsewhere. ``differences`` are for people: ``key: old -> new``.
+    """
+
+    kind: ClassVar[str] = "changed"
+    setup: Json
+    metric: str
+    direction: str
+    anew: bool
+    differences: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """A damaged log was cut off here; attempts above ``attempts`` only are new from here on."""
+
+    kind: ClassVar[str] = "repaired"
+    lines_cut: int
+    attempts: int
+    kept: str
 
 
 @dataclass(frozen=True)
@@ -106,6 +145,30 @@ class Lost:
 
 
 @dataclass(frozen=True)
+class Retried:
+    """An attempt broke, and the trial is offered again from its checkpoint.
+
+    ``smaller_batch``: with half the batch that it had.
+    """
+
+    kind: ClassVar[str] = "retried"
+    trial: int
+    attempt: int
+    cause: str
+    reason: str
+    smaller_batch: bool = False
+
+
+@dataclass(frozen=True)
+class Returned:
+    """An attempt came back before its end because the run stops; nobody is to blame."""
+
+    kind: ClassVar[str] = "returned"
+    trial: int
+    attempt: int
+
+
+@dataclass(frozen=True)
 class Broke:
     """The trial failed for good: it has no value and never will."""
 
@@ -128,8 +191,20 @@ class Tested:
 
 
 @dataclass(frozen=True)
+class Stopped:
+    """From here on no work is given out: somebody asked for it, or a budget is spent.
+
+    ``cancel``: at once, and without a winner. A run that was stopped can be resumed.
+    """
+
+    kind: ClassVar[str] = "stopped"
+    reason: str
+    cancel: bool = False
+
+
+@dataclass(frozen=True)
 class Finished:
-    """Nothing is left to do: ``status`` is TAO's Done or Error."""
+    """Nothing is left to do: ``status`` is TAO's Done, Error or Canceled."""
 
     kind: ClassVar[str] = "finished"
     status: str
@@ -139,51 +214,60 @@ class Finished:
 Event: TypeAlias = (
     Opened
     | Resumed
+    | Changed
+    | Repaired
     | Started
     | Leased
     | Placed
     | Reported
     | Judged
     | Lost
+    | Retried
+    | Returned
     | Broke
     | Tested
+    | Stopped
     | Finished
 )
 
-KINDS: dict[str, type[Event]] = {
-    cls.kind: cls
-    for cls in (
-        Opened,
-        Resumed,
-        Started,
-        Leased,
-        Placed,
-        Reported,
-        Judged,
-        Lost,
-        Broke,
-        Tested,
-        Finished,
-    )
-}
+KINDS: dict[str, type[Event]] = {cls.kind: cls for cls in get_args(Event)}
+
+
+def _reader(cls: type[Event]) -> type[BaseModel]:
+    """A model of the fields of ``cls``, which checks their types."""
+    hints = get_type_hints(cls)
+    wanted: dict[str, Any] = {f.name: (hints[f.name], _default(f)) for f in fields(cls)}
+    return create_model(cls.__name__, __config__=ConfigDict(strict=True), **wanted)
+
+
+def _default(one: Field[Any]) -> Any:
+    if one.default_factory is not MISSING:
+        return FieldInfo(default_factory=one.default_factory)
+    return ... if one.default is MISSING else one.default
+
+
+_READERS: Mapping[str, type[BaseModel]] = {kind: _reader(cls) for kind, cls in KINDS.items()}
 
 
 def to_json(event: Event) -> dict[str, Json]:
     """The event as one JSON object, its kind first."""
-    return {"kind": event.kind, **asdict(event)}
+    return {"kind": event.kind, **vars(event)}
 
 
 def from_json(record: dict[str, Json]) -> Event:
-    """Read what ``to_json`` wrote.
+    """Read what ``to_json`` wrote, of this format or an older one.
 
     Raises:
-        ValueError: if the kind is unknown or a field is missing.
+        ValueError: if the kind is unknown, or a field is missing or of another type.
     """
-    cls = KINDS.get(record.get("kind", ""))
+    kind = record.get("kind")
+    cls = KINDS.get(kind) if isinstance(kind, str) else None
     if cls is None:
-        raise ValueError(f"unknown kind of record {record.get('kind')!r}")
-    names = {f.name for f in fields(cls)}
+        raise ValueError(f"unknown kind of record {kind!r}")
     try:
-        return cls(**{k: v for k, v in record.items() if k in names})
-    except TypeError as error:
-        raise ValueError(f"a {cls.kind!r} record is incomplete: {error}") from error
+        checked = _READERS[cls.kind].model_validate(record)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(key) for key in first["loc"])
+        raise ValueError(f"a {cls.kind!r} record: {place}: {first['msg']}") from error
+    return cls(**vars(checked))

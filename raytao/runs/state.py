@@ -6,15 +6,17 @@ larger-is-better; ``value`` is the metric as the user knows it.
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
 from raytao.errors import DamagedRun
 from raytao.runs.events import (
     Broke,
+    Changed,
     Event,
     Finished,
     Judged,
@@ -22,13 +24,23 @@ from raytao.runs.events import (
     Lost,
     Opened,
     Placed,
+    Repaired,
     Reported,
     Resumed,
+    Retried,
+    Returned,
     Started,
+    Stopped,
     Tested,
 )
 from raytao.runs.log import Record
-from raytao.types import EPOCHS, SCORE, Decision, Params
+from raytao.types import EPOCHS, SCORE, Decision, Direction, Params
+
+TurnOf: TypeAlias = Opened | Resumed | Changed | Repaired | Tested | Stopped | Finished
+"""Events of the run as a whole."""
+
+MoveOf: TypeAlias = Leased | Placed | Lost | Retried | Returned | Broke
+"""Events that move one trial."""
 
 
 class Phase(Enum):
@@ -64,6 +76,9 @@ class TrialState:
     phase: Phase = Phase.OFFERED
     attempt: int = 0
     losses: int = 0
+    retries: int = 0
+    halvings: int = 0
+    """How often its batch was halved after it ran out of memory."""
     history: dict[int, dict[str, float]] = field(default_factory=dict)
     best_epoch: int | None = None
     place: Placed | None = None
@@ -95,19 +110,32 @@ class Best:
 class RunState:
     """What is known about a run after some prefix of its log.
 
+    ``opened`` is what the run is now: its first record, or what it was changed to since.
+    ``first`` is the first trial of the search that goes on: 0, unless the search began anew.
     ``launched`` is the trial that was leased last; ``recent`` holds what the last epochs took,
-    in seconds.
+    and ``gpu_seconds`` what all took, times their GPUs. ``alike`` counts the failures in a row
+    that had one cause and one reason: no trial came to its rung between them.
     """
 
     def __init__(self) -> None:
         self.opened: Opened | None = None
+        self.first = 0
         self.trials: dict[int, TrialState] = {}
         self.offers: list[int] = []
         self.tested: Tested | None = None
+        self.stopped: Stopped | None = None
         self.finished: Finished | None = None
         self.launched: int | None = None
         self.recent: deque[float] = deque(maxlen=RECENT)
+        self.gpu_seconds = 0.0
+        self.alike = 0
         self.next_seq = 0
+        self._chapters: list[tuple[int, Opened]] = []
+        self._leased: set[int] = set()
+        self._last_failure = ("", "")
+        self._void_attempts = 0
+        self._driven_before = 0.0
+        self._up = 0.0
 
     @classmethod
     def fold(cls, records: Iterable[Record]) -> RunState:
@@ -118,58 +146,133 @@ class RunState:
         """
         state = cls()
         for record in records:
-            try:
-                state.apply(record.event)
-            except (LookupError, ValueError) as error:
-                raise DamagedRun(
-                    f"record {record.seq} ({record.event.kind}) does not follow on those before "
-                    f"it: {error}. The log was edited."
-                ) from error
+            state.take(record)
         return state
+
+    def take(self, record: Record) -> None:
+        """Take in one record.
+
+        Raises:
+            DamagedRun: if it cannot follow on those before it.
+        """
+        try:
+            self.apply(record.event)
+        except (LookupError, ValueError, TypeError) as error:
+            raise DamagedRun(
+                f"record {record.seq} ({record.event.kind}) does not follow on those before "
+                f"it: {error}. The log was edited.",
+                record=record.seq,
+            ) from error
+        self._up = record.up
 
     def apply(self, event: Event) -> None:
         """Take in one event."""
         self.next_seq += 1
         match event:
-            case Opened():
-                self.opened = event
-            case Resumed():
-                self._resume()
+            case Opened() | Resumed() | Changed() | Repaired() | Tested() | Stopped() | Finished():
+                self._turn(event)
             case Started():
                 self._start(event)
-            case Tested():
-                self.tested = event
-            case Finished():
-                self.finished = event
             case Reported():
                 self._report(event)
             case Judged():
                 self._judge(event)
-            case Leased() | Placed() | Lost() | Broke():
+            case Leased() | Placed() | Lost() | Retried() | Returned() | Broke():
                 self._move(self.trials[event.trial], event)
             case other:
                 assert_never(other)
 
-    def _move(self, trial: TrialState, event: Leased | Placed | Lost | Broke) -> None:
+    def opened_for(self, trial: int) -> Opened:
+        """What the run was when a trial was proposed: its search may have begun anew since."""
+        return next(opened for first, opened in reversed(self._chapters) if first <= trial)
+
+    @property
+    def driven(self) -> float:
+        """Seconds that drivers have been at work on the run, by clocks that never jump."""
+        return self._driven_before + self._up
+
+    @property
+    def next_attempt(self) -> int:
+        """Attempts up to here may have been handed out before a damaged log was cut."""
+        return self._void_attempts + 1
+
+    def _turn(self, event: TurnOf) -> None:
+        match event:
+            case Opened():
+                self.opened = event
+                self._chapters = [(0, event)]
+            case Resumed():
+                self._resume()
+            case Changed():
+                self._change(event)
+            case Repaired(attempts=attempts):
+                self._void_attempts = attempts
+                self._driven_before, self._up = self.driven, 0.0
+            case Tested():
+                self.tested = event
+            case Stopped():
+                self.stopped = event
+            case Finished():
+                self.finished = event
+            case other:
+                assert_never(other)
+
+    def _move(self, trial: TrialState, event: MoveOf) -> None:
         match event:
             case Leased(attempt=attempt):
                 self.offers.remove(trial.number)
-                trial.phase = Phase.RUNNING
+                self._put(trial, Phase.RUNNING)
                 trial.attempt = attempt
                 self.launched = trial.number
             case Placed():
                 trial.place = event
             case Lost():
-                trial.phase = Phase.OFFERED
                 trial.losses += 1
-                self.offers.insert(0, trial.number)
-            case Broke():
-                trial.phase = Phase.FAILED
+                self._offer_first(trial)
+            case Retried(smaller_batch=smaller):
+                trial.retries += not smaller
+                trial.halvings += smaller
+                self._offer_first(trial)
+            case Returned():
+                self._offer_first(trial)
+            case Broke(cause=cause, reason=reason):
+                self._put(trial, Phase.FAILED)
                 trial.failure = event
+                self._count_alike(cause, reason)
             case other:
                 assert_never(other)
 
+    def _offer_first(self, trial: TrialState) -> None:
+        self._put(trial, Phase.OFFERED)
+        self.offers.insert(0, trial.number)
+
+    def _count_alike(self, cause: str, reason: str) -> None:
+        """Numbers in a reason (an address, a size) do not make it another one."""
+        failure = (cause, re.sub(r"\d+", "#", reason))
+        self.alike = self.alike + 1 if failure == self._last_failure else 1
+        self._last_failure = failure
+
+    def _change(self, event: Changed) -> None:
+        if self.opened is None:
+            raise ValueError("nothing was opened")
+        self.opened = replace(
+            self.opened, setup=event.setup, metric=event.metric, direction=event.direction
+        )
+        if not event.anew:
+            self._chapters[-1] = (self.first, self.opened)
+            return
+        self.first = len(self.trials)
+        self._chapters.append((self.first, self.opened))
+        self.offers.clear()
+        self.alike = 0
+        for trial in self.trials.values():
+            if trial.phase not in (Phase.FINISHED, Phase.FAILED):
+                self._put(trial, Phase.RETIRED)
+            _score_again(trial, event.metric, Direction(event.direction))
+
     def _start(self, event: Started) -> None:
+        if event.trial != len(self.trials):
+            raise ValueError(f"trial {event.trial} where {len(self.trials)} was expected")
         self.trials[event.trial] = TrialState(
             number=event.trial,
             params=event.params,
@@ -182,17 +285,25 @@ class RunState:
         self.offers.append(event.trial)
 
     def _resume(self) -> None:
-        self.finished = None
-        out = [t.number for t in self.trials.values() if t.phase is Phase.RUNNING]
+        self.finished = self.stopped = None
+        self.alike = 0
+        self._driven_before, self._up = self.driven, 0.0
+        out = sorted(self._leased)
         for number in out:
-            self.trials[number].phase = Phase.OFFERED
+            self._put(self.trials[number], Phase.OFFERED)
         self.offers = sorted(out) + self.offers
 
     def _report(self, event: Reported) -> None:
         trial = self.trials[event.trial]
+        if event.epoch != trial.epochs + 1:
+            raise ValueError(f"epoch {event.epoch} where {trial.epochs + 1} was expected")
+        for name in (SCORE, *([self.opened.metric] if self.opened else [])):
+            if name not in event.metrics:
+                raise ValueError(f"no {name!r} among its metrics")
         trial.history[event.epoch] = event.metrics
         trial.losses = 0  # only losses without an epoch between them speak against a trial
         self.recent.append(event.seconds)
+        self.gpu_seconds += event.seconds * (trial.place.gpus if trial.place else 0.0)
         best = trial.best_score
         if best is None or event.metrics[SCORE] > best:
             trial.best_epoch = event.epoch
@@ -201,24 +312,33 @@ class RunState:
         trial = self.trials[event.trial]
         match Decision(event.decision):
             case Decision.PAUSE:
-                trial.phase = Phase.PAUSED
+                self._put(trial, Phase.PAUSED)
+                self.alike = 0
             case Decision.STOP if trial.phase is not Phase.FAILED:
-                trial.phase = Phase.FINISHED
+                self._put(trial, Phase.FINISHED)
+                self.alike = 0
             case _:
                 pass
         for number in event.retire:
             if self.trials[number].phase is not Phase.FAILED:
-                self.trials[number].phase = Phase.RETIRED
+                self._put(self.trials[number], Phase.RETIRED)
         for promotion in event.promote:
             promoted = self.trials[promotion["trial"]]
             promoted.budget = promotion["budget"][EPOCHS]
-            promoted.phase = Phase.OFFERED
+            self._put(promoted, Phase.OFFERED)
             promoted.why.append(promotion["why"])
             self.offers.append(promoted.number)
 
     def running(self) -> list[TrialState]:
         """Trials that hold a lease now."""
-        return [t for t in self.trials.values() if t.phase is Phase.RUNNING]
+        return [self.trials[number] for number in sorted(self._leased)]
+
+    def _put(self, trial: TrialState, phase: Phase) -> None:
+        trial.phase = phase
+        if phase is Phase.RUNNING:
+            self._leased.add(trial.number)
+        else:
+            self._leased.discard(trial.number)
 
     def by_phase(self, *phases: Phase) -> list[TrialState]:
         """Trials in one of ``phases``, by number."""
@@ -248,15 +368,33 @@ class RunState:
         return self._winner(self.trials.values())
 
     @property
+    def measured(self) -> Tested | None:
+        """What the test set says of the incumbent; ``tested`` may be of one before it."""
+        best, last = self.incumbent, self.tested
+        same = best and last and (best.trial, best.epoch) == (last.trial, last.epoch)
+        return last if same else None
+
+    @property
     def incumbent_at_full_budget(self) -> Best | None:
         """The best among trials that were trained to their horizon."""
         return self._winner(t for t in self.trials.values() if t.epochs >= t.horizon)
 
     @property
     def baseline(self) -> Best | None:
-        """Recommendation 0: the user's own spec."""
-        return self.best_of(self.trials[0]) if 0 in self.trials else None
+        """The user's own spec: recommendation 0, or the first after the search began anew."""
+        return self.best_of(self.trials[self.first]) if self.first in self.trials else None
 
     def _winner(self, trials: Iterable[TrialState]) -> Best | None:
         candidates = [best for t in trials if (best := self.best_of(t)) is not None]
         return max(candidates, key=lambda b: (b.score, b.fidelity, -b.trial), default=None)
+
+
+def _score_again(trial: TrialState, metric: str, direction: Direction) -> None:
+    """Give a trial's epochs their scores by another metric; it has none where that is missing."""
+    scored = {
+        epoch: {**metrics, SCORE: direction.score(metrics[metric])}
+        for epoch, metrics in trial.history.items()
+        if metric in metrics
+    }
+    trial.history.update(scored)
+    trial.best_epoch = max(scored, key=lambda n: (scored[n][SCORE], -n), default=None)

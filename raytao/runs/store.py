@@ -7,27 +7,53 @@ operation and another kind of storage is one more class. Keys are relative POSIX
 
 from __future__ import annotations
 
-import ctypes
+import errno
 import os
 import shutil
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from contextlib import suppress
-from io import FileIO
 from pathlib import Path, PurePosixPath
 
 from raytao.errors import RaytaoError
+from raytao.runs.durable import (
+    append_whole,
+    exchange,
+    foreign,
+    forget,
+    free_bytes,
+    is_temporary,
+    link,
+    sync_folder,
+    temporary,
+    write_durably,
+)
 
-TEMPORARY = ".tmp"
-"""Suffix of files that are being written; no key ends so."""
-
-_RENAME_EXCHANGE = 2
-_AT_FDCWD = -100
+PASSING = frozenset(
+    {
+        *(errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EAGAIN, errno.EBUSY),
+        *(errno.ETIMEDOUT, errno.ESTALE, errno.EINTR, errno.ENOTCONN, errno.EHOSTDOWN),
+    }
+)
+"""What storage may get over by itself: a failing network disk, one that was full."""
 
 
 class StoreError(RaytaoError):
-    """Storage refused an operation (full, read-only, vanished); the message names the key."""
+    """Storage refused an operation (full, read-only, vanished); the message names the key.
+
+    Args:
+        message: what was refused, where and why.
+        code: the system's error number, where there is one.
+    """
+
+    def __init__(self, message: str, code: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether it is worth trying again."""
+        return self.code in PASSING
 
 
 class Store(ABC):
@@ -42,12 +68,30 @@ class Store(ABC):
         """Return the file's bytes, or None if there is none."""
 
     @abstractmethod
+    def size(self, key: str) -> int | None:
+        """Return the file's size in bytes, or None if there is none."""
+
+    @abstractmethod
     def replace(self, key: str, data: bytes) -> None:
         """Make ``data`` the whole content of ``key``, in one step, durably."""
 
     @abstractmethod
-    def append_batch(self, key: str, data: bytes, *, durable: bool = True) -> None:
-        """Add ``data`` at the end of ``key``; with ``durable`` it survives a power cut."""
+    def append_batch(
+        self, key: str, data: bytes, *, durable: bool = True, at: int | None = None
+    ) -> None:
+        """Add all of ``data`` at the end of ``key``, or nothing; see ``Store``.
+
+        Args:
+            key: the file.
+            data: what is added.
+            durable: it survives a power cut.
+            at: the size that the file must have. A part of ``data`` that an attempt before this
+                one left there is replaced, so that a batch can be tried again.
+
+        Raises:
+            StoreError: if storage refuses; if the file is shorter than ``at`` (somebody removed
+                it) or somebody else has written to it.
+        """
 
     @abstractmethod
     def list(self, prefix: str = "") -> list[str]:
@@ -67,7 +111,11 @@ class Store(ABC):
 
     @abstractmethod
     def replace_folder(self, staged: str, target: str) -> None:
-        """Make the folder ``staged`` appear as ``target`` as a whole; the old one goes."""
+        """Make the folder ``staged`` appear as ``target`` as a whole; the old one goes.
+
+        Raises:
+            StoreError: if it does not appear. What is left of the old one is no error.
+        """
 
 
 def checked(key: str) -> str:
@@ -90,14 +138,37 @@ def _folder(prefix: str) -> str:
 
 
 class LocalStore(Store):
-    """A folder on a local or shared file system."""
+    """A folder on a local or shared file system.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        root: the folder; made at the first write.
+        must_exist: refuse to make it: whoever opened the run has, and it must not be made anew
+            where it was unmounted or removed.
+    """
+
+    def __init__(self, root: Path, *, must_exist: bool = False) -> None:
         self.root = root
+        self._must_exist = must_exist
 
     def path(self, key: str) -> Path:
-        """The file behind a key."""
-        return self.root / checked(key)
+        """The file behind a key; it lies below the root, also if somebody has put links there.
+
+        Raises:
+            StoreError: if the key, or a link on its way, leaves the root.
+        """
+        return self._below_root(key, PurePosixPath(checked(key)).parts)
+
+    def _below_root(self, key: str, own: tuple[str, ...]) -> Path:
+        """The file behind ``key``, whose parts ``own`` are no links."""
+        path = self.root
+        for part in own:
+            path = path / part
+            try:
+                if what := foreign(path):
+                    raise StoreError(f"{path} is {what}: raytao writes to files of its own only")
+            except OSError as error:
+                raise _refused("reach", path, error) from error
+        return self.root / key
 
     def read(self, key: str) -> bytes | None:
         """See Store."""
@@ -108,45 +179,70 @@ class LocalStore(Store):
         except OSError as error:
             raise _refused("read", self.path(key), error) from error
 
-    def replace(self, key: str, data: bytes) -> None:
-        """See Store; a temporary file beside the target, fsync, rename, fsync of the folder."""
-        path = self.path(key)
-        temporary = _temporary(path)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _write_durably(temporary, data)
-            temporary.replace(path)
-            _sync_folder(path.parent)
-        except OSError as error:
-            _forget(temporary)
-            raise _refused("write", path, error) from error
-
-    def append_batch(self, key: str, data: bytes, *, durable: bool = True) -> None:
+    def size(self, key: str) -> int | None:
         """See Store."""
         path = self.path(key)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("ab", buffering=0) as file:
-                _append_whole(file, data)
-                if durable:
-                    os.fsync(file.fileno())
+            return None if path.is_dir() else path.stat().st_size
+        except (FileNotFoundError, NotADirectoryError):
+            return None
         except OSError as error:
-            raise _refused("append to", path, error) from error
+            raise _refused("read", path, error) from error
+
+    def replace(self, key: str, data: bytes) -> None:
+        """See Store; a temporary file beside the target, fsync, rename, fsync of the folder."""
+        path = self.path(key)
+        draft = temporary(path)
+        try:
+            self._make_room(path)
+            write_durably(draft, data)
+            draft.replace(path)
+            sync_folder(path.parent)
+        except OSError as error:
+            forget(draft)
+            raise _refused("write", path, error, len(data)) from error
+
+    def append_batch(
+        self, key: str, data: bytes, *, durable: bool = True, at: int | None = None
+    ) -> None:
+        """See Store."""
+        path = self.path(key)
+        try:
+            new = at == 0 or not path.exists()
+            if at is not None:
+                _check_size(path, data, at)
+            if not at:
+                self._make_room(path)
+            with path.open("ab", buffering=0) as file:
+                if at is not None:
+                    file.truncate(at)
+                append_whole(file, data, durable=durable)
+            if new and durable:
+                sync_folder(path.parent)
+        except OSError as error:
+            raise _refused("append to", path, error, len(data)) from error
+
+    def _make_room(self, path: Path) -> None:
+        """Make the folder that ``path`` lies in."""
+        if self._must_exist and not self.root.is_dir():
+            raise StoreError(f"the results folder {self.root} is gone", errno.ENOENT)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._must_exist = True
 
     def list(self, prefix: str = "") -> list[str]:
         """See Store; temporary files of unfinished writes are not listed."""
         top = self.root / _folder(prefix)
         found = (
             (Path(folder) / name).relative_to(self.root).as_posix()
-            for folder, _, names in os.walk(top)  # which passes over what vanishes meanwhile
+            for folder, _, names in os.walk(top, onerror=_unless_gone)
             for name in names
-            if not name.endswith(TEMPORARY)
+            if not is_temporary(name)
         )
         return sorted(found)
 
     def delete(self, key: str) -> None:
-        """See Store."""
-        path = self.path(key)
+        """See Store; a link goes, and what it points to stays."""
+        path = self._below_root(key, PurePosixPath(checked(key)).parts[:-1])
         try:
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
@@ -160,47 +256,45 @@ class LocalStore(Store):
     def create_exclusive(self, key: str, data: bytes) -> bool:
         """See Store; a hard link of a complete file is the one step that can win."""
         path = self.path(key)
-        temporary = _temporary(path)
+        draft = temporary(path)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _write_durably(temporary, data)
-            try:
-                path.hardlink_to(temporary)
-            except FileExistsError:
+            self._make_room(path)
+            write_durably(draft, data)
+            if not link(draft, path):
                 return False
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
             return True
         except OSError as error:
-            raise _refused("create", path, error) from error
+            raise _refused("create", path, error, len(data)) from error
         finally:
-            _forget(temporary)
+            forget(draft)
 
     def sweep(self, prefix: str = "") -> None:
         """See Store."""
         for folder, _, names in os.walk(self.root / _folder(prefix)):
             for name in names:
-                if name.endswith(TEMPORARY):
-                    (Path(folder) / name).unlink(missing_ok=True)
+                if is_temporary(name):
+                    self.delete((Path(folder) / name).relative_to(self.root).as_posix())
 
     def replace_folder(self, staged: str, target: str) -> None:
         """See Store; Linux swaps two folders in one system call, elsewhere two renames."""
         new, old = self.path(staged), self.path(target)
         if not new.is_dir():
             raise StoreError(f"no folder {new} to put in the place of {old}")
+        doomed = old.with_name(f".{old.name}.old")
         try:
-            if old.exists():
-                if not _exchange(new, old):
-                    doomed = old.with_name(f".{old.name}.old")
+            if old.exists() and exchange(new, old):
+                doomed = new
+            else:
+                if old.exists():
                     shutil.rmtree(doomed, ignore_errors=True)
                     old.rename(doomed)
-                    new.rename(old)
-                    new = doomed
-                shutil.rmtree(new)
-            else:
                 new.rename(old)
-            _sync_folder(old.parent)
         except OSError as error:
             raise _refused("replace", old, error) from error
+        with suppress(OSError):  # an error from here on would have the caller swap them back
+            sync_folder(old.parent)
+            shutil.rmtree(doomed)
 
 
 class MemoryStore(Store):
@@ -213,14 +307,25 @@ class MemoryStore(Store):
         """See Store."""
         return self.files.get(checked(key))
 
+    def size(self, key: str) -> int | None:
+        """See Store."""
+        data = self.read(key)
+        return None if data is None else len(data)
+
     def replace(self, key: str, data: bytes) -> None:
         """See Store."""
         self.files[checked(key)] = data
 
-    def append_batch(self, key: str, data: bytes, *, durable: bool = True) -> None:
+    def append_batch(
+        self, key: str, data: bytes, *, durable: bool = True, at: int | None = None
+    ) -> None:
         """See Store."""
         del durable
-        self.files[key] = self.files.get(checked(key), b"") + data
+        before = self.files.get(checked(key), b"")
+        if at is not None:
+            _check_rest(key, len(before), before[at:], data, at)
+            before = before[:at]
+        self.files[key] = before + data
 
     def list(self, prefix: str = "") -> list[str]:
         """See Store."""
@@ -253,58 +358,42 @@ class MemoryStore(Store):
             self.files[target + key.removeprefix(staged)] = data
 
 
+def _check_size(path: Path, data: bytes, at: int) -> None:
+    """Refuse to append ``data`` at ``at`` bytes where the file has fewer, or foreign ones."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(min(at, size))
+            _check_rest(str(path), size, file.read(len(data) + 1), data, at)
+    except FileNotFoundError:
+        _check_rest(str(path), 0, b"", data, at)
+
+
+def _check_rest(name: str, size: int, rest: bytes, data: bytes, at: int) -> None:
+    if size < at:
+        raise StoreError(
+            f"cannot append to {name}: it has {size} bytes, and {at} were written: it was cut, "
+            "or its folder removed or replaced",
+            errno.ENOENT,
+        )
+    if not data.startswith(rest):
+        raise StoreError(f"cannot append to {name}: somebody else has written to it")
+
+
 def _below(keys: Iterable[str], prefix: str) -> list[str]:
     folder = f"{prefix.rstrip('/')}/" if prefix else ""
     return [key for key in keys if key.startswith(folder)]
 
 
-def _temporary(path: Path) -> Path:
-    """A name beside ``path`` that no other process or thread uses."""
-    return path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}{TEMPORARY}")
+def _unless_gone(error: OSError) -> None:
+    """Pass over what vanished or is not for us; what a failing disk hides is there."""
+    if not isinstance(error, FileNotFoundError | NotADirectoryError | PermissionError):
+        raise _refused("list", Path(error.filename), error) from error
 
 
-def _forget(temporary: Path) -> None:
-    """Remove what an interrupted write left; where storage refuses that too, so be it."""
-    with suppress(OSError):
-        temporary.unlink(missing_ok=True)
-
-
-def _write_durably(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _append_whole(file: FileIO, data: bytes) -> None:
-    """Append all of ``data`` or, where storage refuses (a full disk), none of it."""
-    before = file.seek(0, os.SEEK_END)
-    try:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[file.write(rest) :]
-    except OSError:
-        file.truncate(before)
-        raise
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _exchange(first: Path, second: Path) -> bool:
-    """Swap two paths in one step; False where the kernel or file system cannot."""
-    try:
-        rename = ctypes.CDLL(None, use_errno=True).renameat2
-    except (OSError, AttributeError):
-        return False
-    done = rename(_AT_FDCWD, bytes(first), _AT_FDCWD, bytes(second), _RENAME_EXCHANGE)
-    return bool(done == 0)
-
-
-def _refused(verb: str, path: Path, error: OSError) -> StoreError:
-    return StoreError(f"cannot {verb} {path}: {error.strerror or error}")
+def _refused(verb: str, path: Path, error: OSError, needed: int | None = None) -> StoreError:
+    told = f"cannot {verb} {path}: {error.strerror or error}"
+    free = free_bytes(path) if error.errno == errno.ENOSPC and needed is not None else None
+    if free is not None:
+        told += f" ({needed} bytes needed, {free} free)"
+    return StoreError(told, error.errno)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raytao.brains.rungs import Bracket, Rule, adjust, brackets, floor_log
+from raytao.brains.rungs import LARGEST_R, Bracket, Rule, adjust, brackets, floor_log
 from raytao.errors import BudgetError
 
 Table = list[tuple[list[int], list[int]]]
@@ -228,3 +231,35 @@ def test_what_leaves_nothing_to_run_is_refused_with_a_remedy(
     with pytest.raises(BudgetError, match=value) as caught:
         adjust(epochs, R=R, nu=nu, multiplier=multiplier)
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize("R", [LARGEST_R + 1, 10**9, 10**12, 10**400])
+@pytest.mark.parametrize("multiplier", [None, 1])
+def test_an_r_beyond_all_reason_is_refused_at_once(R: int, multiplier: int | None) -> None:
+    begun = time.process_time()
+    with pytest.raises(BudgetError, match="is larger than 1,000,000"):
+        adjust(80, R=R, nu=2, multiplier=multiplier)
+    assert time.process_time() - begun < 1
+
+
+def test_the_largest_schedule_is_made_in_no_time() -> None:
+    begun = time.process_time()
+    assert adjust(80, R=LARGEST_R).R == 80
+    assert adjust(80, R=LARGEST_R, nu=2, multiplier=1).brackets[0].budgets[-1] == 2**19
+    assert adjust(10**18, R=LARGEST_R).R == LARGEST_R
+    assert time.process_time() - begun < 1
+
+
+@given(st.integers(3, 3000), st.integers(2, 300), st.integers(2, 5))
+def test_r_is_the_largest_that_leaves_a_multiplier_of_three(epochs: int, R: int, nu: int) -> None:
+    """TAO counts down from R; here it is looked up."""
+
+    def enough(resource: int) -> bool:
+        return bool(epochs ** (math.log(nu) / math.log(resource)) >= 3 - 1e-9)
+
+    counted = next((r for r in range(R, nu - 1, -1) if enough(r)), None)
+    if nu > R or counted is None:
+        with pytest.raises(BudgetError):
+            adjust(epochs, R=R, nu=nu)
+    else:
+        assert counted == adjust(epochs, R=R, nu=nu).R

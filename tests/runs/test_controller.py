@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from raytao.brains.full import FullLengthSettings
 from raytao.brains.hyperband import Hyperband, HyperbandSettings
 from raytao.brains.random import Random
 from raytao.errors import RaytaoError
-from raytao.runs.controller import MAX_LOSSES, Controller, Evaluation, Lease, open_run
+from raytao.runs.controller import MAX_LOSSES, Controller, Evaluation, Lease
 from raytao.runs.events import (
     Event,
     Finished,
@@ -24,9 +25,12 @@ from raytao.runs.events import (
     Opened,
     Placed,
     Reported,
+    Returned,
     Started,
 )
 from raytao.runs.log import read_log
+from raytao.runs.opening import open_run
+from raytao.runs.retries import Retries
 from raytao.runs.state import Phase, RunState
 from raytao.runs.store import MemoryStore, StoreError
 from raytao.space import Float, Space
@@ -142,11 +146,13 @@ class TestCommitting:
         class Full(MemoryStore):
             left = full_at
 
-            def append_batch(self, key: str, data: bytes, *, durable: bool = True) -> None:
+            def append_batch(
+                self, key: str, data: bytes, *, durable: bool = True, at: int | None = None
+            ) -> None:
                 self.left -= 1
                 if self.left == 0:
                     raise StoreError("no space left")
-                super().append_batch(key, data)
+                super().append_batch(key, data, at=at)
 
         store, told = Full(), list[Event]()
         try:
@@ -369,3 +375,39 @@ class TestTheTestSet:
         lease = leased(controller)
         controller.broke(lease.trial, lease.attempt, "error", "no memory")
         assert isinstance(controller.suggest(), Done)
+
+
+@pytest.mark.parametrize("cause", ["error", "stalled", "oom"])
+def test_a_trial_that_may_be_tried_again_comes_back_when_the_run_stops(cause: str) -> None:
+    store = MemoryStore()
+    controller = opened(random(), store, retries=Retries(failures=1, smaller_batch=1))
+    lease = leased(controller)
+    report(controller, lease, 1)
+    controller.stop("asked to")
+    controller.broke(lease.trial, lease.attempt, cause, "by chance")
+    assert logged(store)[-1] == Returned(lease.trial, lease.attempt)
+    assert controller.state.incumbent is not None
+    assert isinstance(controller.suggest(), Done)
+    assert controller.finish() == "Done"
+
+
+@pytest.mark.parametrize("make", [random, hyperband])
+def test_what_a_trial_had_trained_is_taken_in_when_the_run_is_ended(
+    make: Callable[[], Brain],
+) -> None:
+    store = MemoryStore()
+    controller = opened(make(), store)
+    lease = leased(controller)
+    controller.stop("asked to")
+    controller.lost(lease.trial, lease.attempt, "its driver was killed")
+    told = [(n, {"value": float(n)}, 1.0) for n in range(1, lease.stop_epoch + 1)]
+    controller.take_in(lease.trial, told)
+    known = controller.state.trials[lease.trial]
+    assert known.epochs == lease.stop_epoch
+    assert known.phase is not Phase.RUNNING
+    assert controller.state.incumbent is not None
+    assert isinstance(controller.suggest(), Done)
+    controller.flush()
+    assert vars(RunState.fold(read_log(store, LOG_KEY))) == vars(controller.state)
+    again = opened(make(), store)
+    assert again.state.trials[lease.trial].epochs == lease.stop_epoch

@@ -13,9 +13,10 @@ from raytao.brains.hyperband import Hyperband, HyperbandSettings
 from raytao.brains.random import Random
 from raytao.errors import DamagedRun, RaytaoError
 from raytao.runs import events
-from raytao.runs.controller import MAX_LOSSES, Controller, Evaluation, Lease, open_run
+from raytao.runs.controller import MAX_LOSSES, Controller, Evaluation, Lease
 from raytao.runs.events import Judged, Opened
 from raytao.runs.log import EventLog, read_log
+from raytao.runs.opening import open_run
 from raytao.runs.state import Phase
 from raytao.runs.store import LocalStore, MemoryStore, StoreError
 from raytao.space import Float, Space

@@ -13,10 +13,22 @@ from raytao.brains.base import Brain, Plan, PlanRow, Task
 from raytao.brains.full import FullLengthSettings
 from raytao.brains.hyperband import Hyperband, HyperbandSettings
 from raytao.brains.random import Random
-from raytao.runs.eta import Remaining, remaining
-from raytao.runs.events import Broke, Event, Finished, Judged, Leased, Opened, Reported, Started
+from raytao.runs.eta import Remaining, remaining, whole
+from raytao.runs.events import (
+    Broke,
+    Changed,
+    Event,
+    Finished,
+    Judged,
+    Leased,
+    Opened,
+    Reported,
+    Started,
+)
 from raytao.runs.log import Record, read_log
+from raytao.runs.opening import open_run
 from raytao.runs.state import RECENT, RunState
+from raytao.runs.store import MemoryStore
 from raytao.space import Float, Space
 from raytao.testing.objectives import LearningCurves
 from raytao.testing.simulator import LOG_KEY, simulate
@@ -132,3 +144,19 @@ def test_recent_is_what_was_reported_last_whatever_the_trial_s_number() -> None:
     promoted = running(0)
     late = [Reported(0, 1, n, {"value": 0.5, "score": 0.5}, 1.0) for n in range(1, RECENT + 1)]
     assert remaining(fold(*promoted, *slow, *late), FIVE_BY_FOUR, 1).epoch_seconds == 1.0
+
+
+def test_a_search_that_began_anew_is_planned_on_top_of_what_was_trained() -> None:
+    store = MemoryStore()
+    early = simulate(hyperband(), LearningCurves(SPACE), store=store).controller.state
+    change = Changed({}, "value", "maximize", anew=True)
+    opened = Opened({}, "value", "maximize", "1.0")
+    state = open_run(store, LOG_KEY, hyperband(), opened, changed=change).state
+    plan = hyperband().plan()
+    end = whole(state, plan)
+    assert (end.trials, end.epochs) == (
+        len(early.trials) + plan.trials,
+        early.epochs + plan.epochs,
+    )
+    assert remaining(state, plan, 1).epochs == plan.epochs
+    assert remaining(early, plan, 1).epochs == 0

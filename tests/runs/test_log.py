@@ -17,6 +17,7 @@ from raytao.runs.events import (
     FORMAT,
     KINDS,
     Broke,
+    Changed,
     Event,
     Finished,
     Judged,
@@ -24,22 +25,24 @@ from raytao.runs.events import (
     Lost,
     Opened,
     Placed,
+    Repaired,
     Reported,
     Resumed,
+    Retried,
+    Returned,
     Started,
+    Stopped,
 )
 from raytao.runs.events import Tested as Measured  # pytest would collect a Test…
 from raytao.runs.log import GROUP_SECONDS, EventLog, mend_tail, read_log
-from raytao.runs.store import MemoryStore
+from raytao.runs.store import MemoryStore, StoreError
 
 KEY = "events.jsonl"
 OPENED = Opened({"spec": {"lr": 0.1}}, metric="value", direction="maximize", version="1.0")
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 COUNTS = st.integers(0, 10**6)
-TEXT = st.sampled_from(
-    ["", "val_acc", 'a "quote" \\', "two\nlines, \u2028, \u00e9", "half a \udc80"]
-)
+TEXT = st.sampled_from(["", "val_acc", 'a "quote" \\', "two\nlines, \u2028, \u00e9, \U0001f600"])
 VALUES = st.booleans() | st.integers() | NUMBERS | TEXT | st.lists(st.integers(), max_size=3)
 JSON = st.dictionaries(TEXT, st.none() | VALUES | st.dictionaries(TEXT, VALUES, max_size=2))
 PARAMS = st.dictionaries(TEXT, VALUES, max_size=4)
@@ -49,7 +52,9 @@ PROMOTIONS = st.fixed_dictionaries({"trial": COUNTS, "budget": BUDGETS, "why": T
 
 EVENTS: Mapping[type[Event], st.SearchStrategy[Event]] = {
     Opened: st.builds(Opened, JSON, TEXT, TEXT, TEXT, st.just(FORMAT)),
-    Resumed: st.builds(Resumed, TEXT, COUNTS, TEXT),
+    Resumed: st.builds(Resumed, TEXT, COUNTS, TEXT, st.just(FORMAT)),
+    Changed: st.builds(Changed, JSON, TEXT, TEXT, st.booleans(), st.lists(TEXT, max_size=2)),
+    Repaired: st.builds(Repaired, COUNTS, COUNTS, TEXT),
     Started: st.builds(Started, COUNTS, PARAMS, BUDGETS, BUDGETS, TEXT, TEXT, st.none() | COUNTS),
     Leased: st.builds(Leased, COUNTS, COUNTS),
     Placed: st.builds(Placed, COUNTS, COUNTS, TEXT, COUNTS, NUMBERS, NUMBERS),
@@ -58,6 +63,9 @@ EVENTS: Mapping[type[Event], st.SearchStrategy[Event]] = {
         Judged, COUNTS, TEXT, st.lists(PROMOTIONS, max_size=2), st.lists(COUNTS, max_size=2)
     ),
     Lost: st.builds(Lost, COUNTS, COUNTS, TEXT),
+    Retried: st.builds(Retried, COUNTS, COUNTS, TEXT, TEXT, st.booleans()),
+    Returned: st.builds(Returned, COUNTS, COUNTS),
+    Stopped: st.builds(Stopped, TEXT, st.booleans()),
     Broke: st.builds(Broke, COUNTS, COUNTS, TEXT, TEXT),
     Measured: st.builds(Measured, COUNTS, COUNTS, METRICS, TEXT),
     Finished: st.builds(Finished, TEXT, TEXT),
@@ -78,10 +86,12 @@ class Batches(MemoryStore):
         super().__init__()
         self.appended: list[bytes] = []
 
-    def append_batch(self, key: str, data: bytes, *, durable: bool = True) -> None:
+    def append_batch(
+        self, key: str, data: bytes, *, durable: bool = True, at: int | None = None
+    ) -> None:
         assert durable
         self.appended.append(data)
-        super().append_batch(key, data)
+        super().append_batch(key, data, at=at)
 
 
 def written(events: list[Event]) -> MemoryStore:
@@ -168,9 +178,9 @@ def test_a_log_cut_in_its_last_line_reads_as_the_prefix_and_can_go_on(
     assert events_of(store) == HISTORY[:-1]
     assert ("dropped the torn last line 5" in caplog.text) == (cut > LAST)
     assert store.files[KEY] == WHOLE[:cut]
-    mend_tail(store, KEY)
+    assert mend_tail(store, KEY) == LAST
     assert store.files[KEY] == WHOLE[:LAST]
-    log = EventLog(store, KEY, next_seq=4)
+    log = EventLog(store, KEY, next_seq=4, size=LAST)
     log.add(Finished("Done"))
     log.commit()
     caplog.clear()
@@ -211,8 +221,8 @@ def test_damage_says_which_line_and_how_far_the_log_can_be_trusted() -> None:
     with pytest.raises(DamagedRun) as caught:
         read_log(holding(b"".join(lines)), KEY)
     assert str(caught.value) == (
-        "events.jsonl:3: the checksum does not match. Nothing was changed; the log cannot be "
-        "trusted beyond record 1."
+        "events.jsonl:3: the checksum does not match. Nothing was changed; the log can be trusted "
+        "up to record 1."
     )
 
 
@@ -220,7 +230,10 @@ def test_damage_says_which_line_and_how_far_the_log_can_be_trusted() -> None:
     ("record", "reason"),
     [
         ({"seq": 1, "at": 0, "kind": "exploded"}, "unknown kind of record 'exploded'"),
-        ({"seq": 1, "at": 0, "kind": "leased", "trial": 3}, "a 'leased' record is incomplete"),
+        (
+            {"seq": 1, "at": 0, "kind": "leased", "trial": 3},
+            "a 'leased' record: attempt: Field required",
+        ),
         ({"seq": 1, "at": 0}, "unknown kind of record None"),
     ],
 )
@@ -255,6 +268,92 @@ def test_a_newer_format_is_refused_with_the_version_to_install(
     with pytest.raises(DamagedRun, match=rf"format {FORMAT + 1} .* install raytao >= 9\.9"):
         read_log(store, KEY)
     assert store.files == before
+
+
+def test_half_a_character_is_written_as_a_question_mark() -> None:
+    assert events_of(written([OPENED, Lost(0, 1, "half a \udc80")]))[1] == Lost(0, 1, "half a ?")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"trial": "0"},
+        {"trial": True},
+        {"trial": 0.0},
+        {"trial": None},
+        {"attempt": [1]},
+        {"at": "yesterday"},
+        {"at": None},
+        {"up": True},
+    ],
+)
+def test_a_field_of_another_type_is_damage(change: dict[str, Any]) -> None:
+    store = written([OPENED])
+    record = {"seq": 1, "at": 0.0, "up": 0.0, "kind": "leased", "trial": 0, "attempt": 1}
+    store.append_batch(KEY, line({**record, **change}))
+    with pytest.raises(DamagedRun, match=next(iter(change))):
+        read_log(store, KEY)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_a_number_that_is_none_is_damage(number: str) -> None:
+    store = written([OPENED])
+    record = line({"seq": 1, "at": 0, "kind": "leased", "trial": 0, "attempt": 1, "x": 12345})
+    body = record[: record.rindex(b',"crc"')].replace(b"12345", number.encode()) + b"}"
+    crc = f',"crc":"{zlib.crc32(body):08x}"}}\n'.encode()
+    store.append_batch(KEY, body[:-1] + crc)
+    with pytest.raises(DamagedRun, match=f"{number} is not a number"):
+        read_log(store, KEY)
+
+
+def test_a_batch_that_storage_refused_is_whole_or_absent_and_goes_with_the_next() -> None:
+    class Refusing(Batches):
+        refuses = False
+
+        def append_batch(
+            self, key: str, data: bytes, *, durable: bool = True, at: int | None = None
+        ) -> None:
+            super().append_batch(key, data, durable=durable, at=at)
+            if self.refuses:
+                self.files[key] = self.files[key][:-3]
+                raise StoreError("no space left")
+
+    store = Refusing()
+    log = EventLog(store, KEY)
+    log.add(OPENED)
+    log.commit()
+    store.refuses = True
+    log.add(Leased(0, 1))
+    with pytest.raises(StoreError):
+        log.commit()
+    store.refuses = False
+    log.add(Leased(1, 1))
+    log.commit()
+    assert events_of(store) == [OPENED, Leased(0, 1), Leased(1, 1)]
+
+
+def test_what_somebody_else_wrote_meanwhile_is_not_overwritten() -> None:
+    store = written([OPENED])
+    mine = EventLog(store, KEY, next_seq=1, size=len(store.files[KEY]))
+    other = EventLog(store, KEY, next_seq=1, size=len(store.files[KEY]))
+    other.add(Leased(0, 1))
+    other.commit()
+    mine.add(Leased(1, 1))
+    with pytest.raises(StoreError, match="somebody else has written"):
+        mine.commit()
+    assert events_of(store) == [OPENED, Leased(0, 1)]
+
+
+def test_nothing_is_written_once_the_fence_is_up() -> None:
+    def fenced() -> None:
+        raise StoreError("taken over")
+
+    store = MemoryStore()
+    log = EventLog(store, KEY, fence=fenced)
+    log.add(OPENED)
+    with pytest.raises(StoreError, match="taken over"):
+        log.commit()
+    assert store.files == {}
 
 
 def test_absence_of_a_number_is_never_written() -> None:
@@ -302,7 +401,7 @@ def test_a_commit_writes_all_that_waits_in_order_and_once() -> None:
 
 def test_numbers_go_on_after_reopening() -> None:
     store = written(HISTORY)
-    log = EventLog(store, KEY, next_seq=len(read_log(store, KEY)))
+    log = EventLog(store, KEY, next_seq=len(read_log(store, KEY)), size=len(store.files[KEY]))
     log.add(Finished("Done"))
     log.commit()
     assert [record.seq for record in read_log(store, KEY)] == [0, 1, 2, 3, 4, 5]

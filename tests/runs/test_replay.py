@@ -17,9 +17,10 @@ from raytao.brains.full import FullLengthSettings
 from raytao.brains.hyperband import Hyperband, HyperbandSettings
 from raytao.brains.random import Random
 from raytao.errors import DamagedRun
-from raytao.runs.controller import Controller, open_run
+from raytao.runs.controller import Controller
 from raytao.runs.events import Event, Judged, Opened, Reported, Resumed
 from raytao.runs.log import EventLog, read_log
+from raytao.runs.opening import open_run
 from raytao.runs.state import Phase
 from raytao.runs.store import MemoryStore
 from raytao.space import Float, Space

@@ -15,9 +15,13 @@ from raytao.brains.hyperband import Hyperband, HyperbandSettings
 from raytao.brains.random import Random
 from raytao.runs.events import Event, Judged, Reported
 from raytao.runs.log import read_log
+from raytao.runs.store import MemoryStore
+from raytao.setup.resolve import resolve_values
 from raytao.space import Float, Space
+from raytao.testing.folder_run import Conditions, run_in_folder
 from raytao.testing.objectives import LearningCurves
 from raytao.testing.simulator import LOG_KEY, Simulated, simulate
+from raytao.testing.toy import curve
 from raytao.types import Direction
 
 SPACE = Space([Float("lr", 1e-4, 1e-1, log=True), Float("momentum", 0.0, 0.99)])
@@ -168,3 +172,18 @@ def test_the_best_that_was_found_is_better_than_the_first() -> None:
     assert best is not None
     assert baseline is not None
     assert best.score > baseline.score
+
+
+def test_a_run_in_a_folder_trains_what_a_simulated_one_trains() -> None:
+    brain = {"name": "hyperband", "R": 9, "nu": 3, "epoch_multiplier": 1}
+    values = {"network": "toy", "results_dir": "unused", "brain": brain}
+    setup, store = resolve_values(values, caller="test"), MemoryStore()
+    state = run_in_folder(setup, store, Conditions(slots=4, seconds=uneven(0), draw_every=3))
+    simulated = simulate(setup.new_brain(), curve).controller.state
+    assert {n: (t.params, t.epochs) for n, t in state.trials.items()} == {
+        n: (t.params, t.epochs) for n, t in simulated.trials.items()
+    }
+    written = store.list()
+    assert {f"recommendation_{n}.yaml" for n in state.trials} <= set(written)
+    assert {f"experiment_{n}/status.json" for n in state.trials} <= set(written)
+    assert "best_model/raytao.json" in written

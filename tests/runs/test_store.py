@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
+from raytao.runs.durable import temporary
 from raytao.runs.store import LocalStore, MemoryStore, Store, StoreError
 from raytao.testing.store_contract import StoreContract
 
@@ -51,7 +53,21 @@ class TestLocalStoreWithoutAnExchangeIsAStore(StoreContract):
 
     @pytest.fixture(autouse=True)
     def _no_exchange(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("raytao.runs.store._exchange", lambda first, second: False)
+        monkeypatch.setattr("raytao.runs.store.exchange", lambda first, second: False)
+
+
+class TestLocalStoreWithoutHardLinksIsAStore(StoreContract):
+    """Some network disks have none."""
+
+    def make_store(self, folder: Path) -> Store:
+        return LocalStore(folder)
+
+    @pytest.fixture(autouse=True)
+    def _no_links(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(self: Path, target: Path) -> None:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+
+        monkeypatch.setattr(Path, "hardlink_to", refuse)
 
 
 def test_one_of_many_processes_creates_exclusively(tmp_path: Path) -> None:
@@ -110,8 +126,33 @@ def test_what_a_killed_writer_left_is_not_listed_and_can_be_swept(
     assert everything(tmp_path) == ["d", "d/x"]
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "mine.tmp",
+        ".tmp",
+        ".mine.tmp",
+        f".{32 * 'a'}.tmp",
+        f"x.{32 * 'a'}.tmp",
+        f".x.{32 * 'g'}.tmp",
+    ],
+)
+def test_what_others_call_temporary_is_listed_and_not_swept(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    LocalStore(tmp_path).sweep()
+    assert LocalStore(tmp_path).list() == everything(tmp_path) == [name]
+
+
+@pytest.mark.parametrize("name", ["x", ".x", "x.tmp", "two\nlines", "model_epoch_001.pth"])
+def test_a_temporary_name_is_known_whatever_it_stands_for(tmp_path: Path, name: str) -> None:
+    temporary(tmp_path / name).touch()
+    assert LocalStore(tmp_path).list() == []
+    LocalStore(tmp_path).sweep()
+    assert everything(tmp_path) == []
+
+
 def test_a_sweep_stays_in_the_run_folder(tmp_path: Path) -> None:
-    precious = tmp_path / ".precious.tmp"
+    precious = temporary(tmp_path / "precious")
     precious.touch()
     with pytest.raises(StoreError, match="leaves the run folder"):
         LocalStore(tmp_path / "store").sweep("..")
@@ -202,3 +243,128 @@ def test_a_store_writes_nothing_before_it_is_asked_to(tmp_path: Path) -> None:
     store.read("x")
     store.delete("x")
     assert not store.root.exists()
+
+
+@pytest.mark.parametrize("place", ["link", "d/link", "link/x"])
+def test_a_link_in_the_folder_leads_nowhere(place: str, tmp_path: Path) -> None:
+    elsewhere, store = tmp_path / "elsewhere", LocalStore(tmp_path / "store")
+    LocalStore(elsewhere).replace("x", b"precious")
+    store.replace("d/x", b"1")
+    link = store.root / place.removesuffix("/x")
+    link.symlink_to(elsewhere, target_is_directory=True)
+    for attempt in (
+        lambda: store.read(place),
+        lambda: store.size(place),
+        lambda: store.replace(place, b"2"),
+        lambda: store.append_batch(place, b"2"),
+        lambda: store.append_batch(place, b"2", at=0),
+        lambda: store.create_exclusive(place, b"2"),
+        lambda: store.replace_folder("d", place),
+        lambda: store.replace_folder(place, "e"),
+    ):
+        with pytest.raises(StoreError, match="is a link"):
+            attempt()
+    assert LocalStore(elsewhere).read("x") == b"precious"
+    assert everything(elsewhere) == ["x"]
+
+
+def test_a_folder_that_vanished_is_not_made_anew(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    store = LocalStore(tmp_path / "run", must_exist=True)
+    store.append_batch("log", b"one\n", at=0)
+    (tmp_path / "run").rename(tmp_path / "moved")
+    for attempt in (
+        lambda: store.replace("x", b"1"),
+        lambda: store.append_batch("log", b"two\n", at=4),
+        lambda: store.append_batch("log", b"one\n"),
+        lambda: store.append_batch("other", b"one\n", at=0),
+        lambda: store.create_exclusive("owner", b"1"),
+        lambda: LocalStore(tmp_path / "run", must_exist=True).replace("x", b"1"),
+    ):
+        with pytest.raises(StoreError) as gone:
+            attempt()
+        assert gone.value.code == errno.ENOENT
+    store.delete("log")
+    store.sweep()
+    assert store.list() == []
+    assert [path.name for path in tmp_path.iterdir()] == ["moved"]
+    assert (tmp_path / "moved" / "log").read_bytes() == b"one\n"
+
+
+def test_a_full_disk_is_told_with_what_is_needed_and_what_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    store = LocalStore(tmp_path)
+    found = os.statvfs(tmp_path)
+    told = rf"\(12345 bytes needed, \d{{{len(str(found.f_bavail * found.f_frsize))}}} free\)"
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(StoreError, match=told) as no:
+            store.replace("d/x", b"w" * 12345)
+    assert no.value.code == errno.ENOSPC
+    assert no.value.may_pass
+
+
+def test_a_disk_that_fails_does_not_look_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = LocalStore(tmp_path)
+    store.replace("weights/best", b"1")
+    real = os.scandir
+
+    def failing(place: str) -> Any:
+        if str(place).endswith("weights"):
+            raise OSError(errno.EIO, "Input/output error", str(place))
+        return real(place)
+
+    monkeypatch.setattr(os, "scandir", failing)
+    with pytest.raises(StoreError, match=r"cannot list .*weights: Input/output error"):
+        store.list()
+
+
+def test_a_sweep_that_is_refused_is_told_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(path: object, **more: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    temporary(tmp_path / "x").touch()
+    monkeypatch.setattr(os, "unlink", read_only)
+    with pytest.raises(StoreError, match=r"cannot delete .*Read-only"):
+        LocalStore(tmp_path).sweep()
+
+
+def test_a_folder_that_took_its_place_is_no_error_whatever_becomes_of_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a second try would put the old one back, or what is left of it."""
+
+    def failing(*paths: object, **more: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    store = LocalStore(tmp_path)
+    store.replace("best/old", b"1")
+    store.replace(".staged/new", b"2")
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.rmtree", failing)
+        store.replace_folder(".staged", "best")
+    assert store.list("best") == ["best/new"]
+
+
+def test_a_new_file_s_name_is_synced_also_at_a_second_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, synced = LocalStore(tmp_path), list[str]()
+    (tmp_path / "log").touch()  # the first try came as far
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    store.append_batch("log", b"one", at=0)
+    assert synced == [str(tmp_path / "log"), str(tmp_path)]
