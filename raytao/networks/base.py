@@ -134,6 +134,18 @@ class Network(ABC):
         del spec
         raise SettingsError(f"network {self.name!r} gives no module to load")
 
+    def fingerprint(self, spec: Mapping[str, Json]) -> Mapping[str, Json] | None:
+        """What the data set is, in a few values that change when it does; None: nobody knows.
+
+        Asked when a run begins and when it is resumed. It should be quick: names and sizes of
+        files, not their content, and no path, for a data set may move.
+
+        Raises:
+            DataError: if there is no data set.
+        """
+        del spec
+        return None
+
     def checkpoint_bytes(self, spec: Mapping[str, Json]) -> int | None:
         """Size of one checkpoint in bytes, without training; None where nobody knows."""
         del spec

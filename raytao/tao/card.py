@@ -17,7 +17,8 @@ from raytao.catalog import configs
 from raytao.errors import SettingsError, SpecError, did_you_mean
 from raytao.networks.base import Network
 from raytao.space import Row, read_table
-from raytao.spec import Document, read_yaml
+from raytao.spec import Document
+from raytao.spec.text import read_file
 from raytao.types import SCORE, Direction
 
 
@@ -32,6 +33,7 @@ class _CardFile(BaseModel):
     spec_format: str
     kpi: str
     metrics: dict[str, Direction]
+    batch_key: str | None = None
     datasets: dict[str, str] = {}
 
     @model_validator(mode="after")
@@ -47,9 +49,11 @@ class _CardFile(BaseModel):
 class Card:
     """What raytao knows of a network without importing its trainer.
 
-    ``epoch_key``, ``seed_key`` and ``gpus_key`` are dotted spec keys; ``kpi`` is the metric meant
-    by TAO's ``metric: kpi``; ``metrics`` maps every reported metric to its direction. ``folder``
-    holds spec and table, None for a user's own function; ``datasets`` tells what each one is.
+    ``epoch_key``, ``seed_key`` and ``gpus_key`` are dotted spec keys, and so is ``batch_key``,
+    None where there is no batch size, or where it cannot change at a checkpoint; ``kpi`` is the
+    metric meant by TAO's ``metric: kpi``; ``metrics`` maps every reported metric to its direction.
+    ``folder`` holds spec and table, None for a user's own function; ``datasets`` tells what each
+    one is.
     """
 
     name: str
@@ -61,6 +65,7 @@ class Card:
     metrics: Mapping[str, Direction]
     spec_format: str
     folder: Path | None
+    batch_key: str | None = None
     datasets: Mapping[str, str] = field(default_factory=dict)
 
     def default_spec(self) -> Document:
@@ -68,9 +73,13 @@ class Card:
         return Document.load(self._file(f"spec.{self.spec_format}"))
 
     def table(self) -> tuple[Row, ...]:
-        """The network's parameter table."""
+        """The network's parameter table.
+
+        Raises:
+            UserError: if it cannot be read.
+        """
         path = self._file("params.csv")
-        return read_table(path.read_text(encoding="utf-8"), file=str(path))
+        return read_table(read_file(path), file=str(path))
 
     def _file(self, name: str) -> Path:
         if self.folder is None:
@@ -100,12 +109,10 @@ def load_card(network: Network) -> Card:
     """
     folder = network.card_folder() or configs() / "networks" / network.name
     path = folder / "card.yaml"
+    if not path.exists():
+        raise SettingsError(f"network {network.name!r} has no card: {path} is missing")
     try:
-        text = path.read_bytes()
-    except FileNotFoundError as error:
-        raise SettingsError(f"network {network.name!r} has no card: {path} is missing") from error
-    try:
-        data = _CardFile.model_validate(dict(read_yaml(text, file=str(path))))
+        data = _CardFile.model_validate(Document.load(path).plain())
     except (ValidationError, SpecError) as error:
         raise SettingsError(f"the card {path} is malformed: {error}") from error
     return Card(
@@ -118,5 +125,6 @@ def load_card(network: Network) -> Card:
         metrics=data.metrics,
         spec_format=data.spec_format,
         folder=folder,
+        batch_key=data.batch_key,
         datasets=data.datasets,
     )

@@ -10,9 +10,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any, Final, NoReturn
 
 from raytao.trials.folder import ExperimentFolder, Resumed
 from raytao.trials.messages import Broken, Event, FailureKind, Job
+from raytao.types import SCORE
+
+MOST_METRICS: Final = 1000
+"""Metrics of an epoch that are kept: every one is in the log, and in memory, of the whole run."""
+
+_NO_NUMBERS: Final = "SUMmcO"
+"""Kinds of numpy's 0-d arrays that ``float`` would take in part or by chance: text, times, …"""
 
 
 class JobBroken(BaseException):
@@ -51,6 +59,7 @@ class TrialContext:
         self._stop = stop
         self._staged: bytes | None = None
         self._epoch_began = time.monotonic()
+        self._told_what_is_left_out = False
         self.broken: Broken | None = None
 
     @property
@@ -95,7 +104,7 @@ class TrialContext:
 
     def is_best(self, metrics: Mapping[str, float]) -> bool:
         """See TrainContext; metrics that ``report`` would refuse are never the best."""
-        value = as_number(metrics.get(self._job.metric))
+        value = as_number(metrics.get(self._job.metric)) if _is_mapping(metrics) else None
         if value is None or not math.isfinite(value):
             return False
         return self._folder.is_best({self._job.metric: value})
@@ -136,23 +145,44 @@ class TrialContext:
     def _checked(self, epoch: int, metrics: Mapping[str, float]) -> dict[str, float]:
         """Keep the finite numbers; the watched metric must be among them."""
         watched = self._job.metric
+        if not _is_mapping(metrics):
+            self._break(
+                FailureKind.METRIC,
+                f"report({epoch}, …) takes the metrics by name, such as {{{watched!r}: 0.5}}, "
+                f"and got {_described(metrics)}",
+            )
         if watched not in metrics:
             got = ", ".join(map(str, metrics)) or "nothing"
             self._break(FailureKind.METRIC, f"metric {watched!r} not reported; got: {got}")
         value = as_number(metrics[watched])
         if value is None:
-            kind = type(metrics[watched]).__name__
             self._break(
                 FailureKind.METRIC,
-                f"metric {watched!r} of epoch {epoch} is not a number but {kind}",
+                f"metric {watched!r} of epoch {epoch} is not a number but "
+                f"{_described(metrics[watched])}",
             )
         elif not math.isfinite(value):
             self._break(
                 FailureKind.DIVERGED, f"metric {watched!r} became {value} in epoch {epoch}"
             )
-        return finite(metrics)
+        kept = reported(metrics, watched)
+        self._tell_what_is_left_out(metrics, kept)
+        return kept
 
-    def _break(self, kind: FailureKind, reason: str) -> None:
+    def _tell_what_is_left_out(
+        self, metrics: Mapping[str, float], kept: Mapping[str, float]
+    ) -> None:
+        """In the trial's log, once; what is no finite number today may be one tomorrow."""
+        told = []
+        if SCORE in metrics:
+            told.append(f"metric {SCORE!r} is not kept: that is the brains' own word")
+        if len(kept) == MOST_METRICS < len(metrics):
+            told.append(f"of {len(metrics)} metrics the first {MOST_METRICS} are kept")
+        for line in () if self._told_what_is_left_out else told:
+            self.log(f"raytao: {line}")
+        self._told_what_is_left_out = self._told_what_is_left_out or bool(told)
+
+    def _break(self, kind: FailureKind, reason: str) -> NoReturn:
         self.broken = Broken(kind, reason)
         raise JobBroken(self.broken)
 
@@ -160,21 +190,52 @@ class TrialContext:
 def as_number(value: object) -> float | None:
     """A float from a number, a numpy scalar or a tensor of no dimension; else None.
 
-    >>> as_number(3), as_number("3"), as_number([3])
-    (3.0, None, None)
+    A truth is 0 or 1, and an integer beyond all floats is infinite.
+
+    >>> as_number(3), as_number("3"), as_number([3]), as_number(1j), as_number(10**400)
+    (3.0, None, None, None, inf)
     """
-    if isinstance(value, str | bytes) or getattr(value, "ndim", 0) != 0:
+    if isinstance(value, str | bytes | bytearray) or getattr(value, "ndim", 0) != 0:
         return None
+    dtype = getattr(value, "dtype", "")
+    if getattr(dtype, "kind", "f") in _NO_NUMBERS or "complex" in str(dtype):
+        return None
+    number: Any = value
     try:
-        return float(value)  # type: ignore[arg-type]  # refused below if it is no number
-    except (TypeError, ValueError, OverflowError):
+        return float(number.detach() if hasattr(number, "detach") else number)
+    except (TypeError, ValueError):
         return None
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
 
 
 def finite(metrics: Mapping[str, object]) -> dict[str, float]:
-    """The metrics that are finite numbers, as floats."""
+    """The metrics that are finite numbers, as floats, by their names as text."""
     numbers = {str(name): as_number(value) for name, value in metrics.items()}
     return {name: n for name, n in numbers.items() if n is not None and math.isfinite(n)}
+
+
+def reported(metrics: Mapping[str, object], watched: str) -> dict[str, float]:
+    """What is kept of an epoch's metrics: finite, ``MOST_METRICS`` at most, not the brains' word.
+
+    The watched one is kept wherever it stands.
+    """
+    kept = {name: value for name, value in finite(metrics).items() if name != SCORE}
+    if len(kept) <= MOST_METRICS:
+        return kept
+    first = [watched, *(name for name in kept if name != watched)][:MOST_METRICS]
+    return {name: kept[name] for name in first}
+
+
+def _is_mapping(metrics: object) -> bool:
+    """Asked of what a trainer gives, whatever its annotations promise."""
+    return isinstance(metrics, Mapping)
+
+
+def _described(value: object) -> str:
+    """``list``, or ``Tensor of shape (3,)``."""
+    shape = getattr(value, "shape", None)
+    return f"{type(value).__name__} of shape {tuple(shape)}" if shape else type(value).__name__
 
 
 @contextmanager

@@ -33,7 +33,10 @@ class StaleAttempt(RaytaoError):
 
 @dataclass(frozen=True)
 class Resumed:
-    """Where a segment begins. ``unseen`` are trained epochs that the driver does not know."""
+    """Where a segment begins. ``unseen`` are trained epochs that the driver does not know.
+
+    ``checkpoint`` is None at epoch 0, and where all epochs that are asked for were trained.
+    """
 
     epoch: int
     checkpoint: bytes | None
@@ -59,8 +62,8 @@ class ExperimentFolder:
     def begin(self) -> Resumed:
         """Claim the folder for this attempt and mend what a killed one left behind.
 
-        Epochs after the newest checkpoint are forgotten, status.json is made to match, weights
-        that nothing refers to are deleted.
+        Epochs after the newest checkpoint are forgotten, unless no more than they are asked for;
+        status.json is made to match, weights that nothing refers to are deleted.
 
         Raises:
             StaleAttempt: if a newer attempt has claimed it.
@@ -71,7 +74,10 @@ class ExperimentFolder:
         if found is not None:
             self._refuse_foreign(found)
             newest, weights = self._newest_checkpoint(found)
-            self._state = self._cut(found, newest)
+            if newest is None and self._needs_no_weights(found):
+                self._state = replace(found, attempt=self._job.attempt)
+            else:
+                self._state = self._cut(found, newest)
         self._commit(self._state)
         self._rewrite_status()
         self._sweep()
@@ -100,9 +106,7 @@ class ExperimentFolder:
             StaleAttempt: if a newer attempt has claimed the folder meanwhile.
             StoreError: if storage refuses.
         """
-        current = read_provenance(self._store, self._key)
-        if current is not None:
-            self._refuse_foreign(current)
+        self._refuse_if_given_up()
         before, epoch = self._state, self.epoch + 1
         after = replace(
             before,
@@ -115,6 +119,7 @@ class ExperimentFolder:
             saved = Checkpoint(epoch, checkpoint(epoch))
             self._store.replace(f"{self._key}/{saved.file}", weights)
             after = replace(after, latest=saved, best=self._better(before.best, saved, after))
+            self._refuse_if_given_up()  # large weights take a while
         self._commit(after)
         self._say(self._running(epoch))
         for file in sorted(before.files - after.files):
@@ -125,6 +130,11 @@ class ExperimentFolder:
         """Write that the segment ended well."""
         self._commit(replace(self._state, ended=message))
         self._say(StatusLine(Status.SUCCESS, _now(), message))
+
+    def _refuse_if_given_up(self) -> None:
+        found = read_provenance(self._store, self._key)
+        if found is not None:
+            self._refuse_foreign(found)
 
     def _refuse_foreign(self, found: Provenance) -> None:
         place = f"{self._key}/{PROVENANCE}"
@@ -143,6 +153,14 @@ class ExperimentFolder:
                 if weights is not None:
                     return candidate, weights
         return None, None
+
+    def _needs_no_weights(self, found: Provenance) -> bool:
+        """Whether all there is to do is to tell epochs again.
+
+        The weights of a trial that is over may have gone when a damaged log is cut, which then
+        offers the trial again. Where it is to go further than it was, it is trained anew.
+        """
+        return found.ended is not None and found.epochs_trained >= self._job.stop_epoch
 
     def _cut(self, found: Provenance, newest: Checkpoint | None) -> Provenance:
         """What remains of ``found`` at its newest checkpoint, claimed by this attempt."""

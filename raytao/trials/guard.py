@@ -18,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
+from raytao.runs.patience import PatientStore
 from raytao.runs.store import LocalStore
 from raytao.trials.linux import adopt_orphans, die_with_parent, kill_descendants
 from raytao.trials.messages import Job
@@ -91,7 +92,8 @@ def _train(job: Job, events: int, parent: int) -> NoReturn:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(line_buffering=True)
         write_note(events, Born(os.getpid()))
-        run(job, LocalStore(Path(job.root)), lambda event: write_note(events, event))
+        store = PatientStore(LocalStore(Path(job.root), must_exist=True))
+        run(job, store, lambda event: write_note(events, event))
         code = 0
     finally:
         with suppress(OSError, ValueError):

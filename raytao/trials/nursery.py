@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
+from raytao.redact import redact
 from raytao.trials.guard import guard
 from raytao.trials.linux import adopt_orphans, kill_descendants
 from raytao.trials.messages import Job
@@ -54,7 +55,7 @@ def _serve(control: socket.socket, plain: Mapping[str, Json], descriptors: list[
             control.close()
             guard(job, *descriptors)
         finally:
-            traceback.print_exc()
+            _tell_error()
             os._exit(1)
     for descriptor in descriptors:
         os.close(descriptor)
@@ -68,8 +69,14 @@ def _preload(modules: Sequence[str]) -> None:
         try:
             importlib.import_module(name)
         except Exception:  # noqa: BLE001 - foreign code; one bad module must not stop the others
-            traceback.print_exc()
+            _tell_error()
     platform.platform()  # slow, but remembered; every trial writes it down
+
+
+def _tell_error() -> None:
+    """To stderr, which is a log of Ray's: without secrets."""
+    sys.stderr.write(redact(traceback.format_exc()))
+    sys.stderr.flush()
 
 
 def _find_network(job: Job) -> None:

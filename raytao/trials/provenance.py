@@ -18,6 +18,8 @@ from raytao.types import Json
 
 FORMAT: Final = 1
 
+ANEW: Final = "move it away, and its recommendation is trained anew"
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -90,15 +92,16 @@ def read_provenance(store: Store, key: str) -> Provenance | None:
         return None
     try:
         plain = json.loads(data)
-    except ValueError as error:
-        raise DamagedRun(f"{name} is not JSON: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise DamagedRun(f"{name} is not JSON: {error}; {ANEW}") from error
     if not isinstance(plain, dict) or plain.get("format") != FORMAT:
         found = plain.get("format") if isinstance(plain, dict) else plain
         raise DamagedRun(f"{name} has format {found!r}; this raytao reads format {FORMAT}")
     try:
         return _parsed(plain)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DamagedRun(f"{name} is damaged: {type(error).__name__}: {error}") from error
+        what = f"{type(error).__name__}: {error}"
+        raise DamagedRun(f"{name} is damaged: {what}; {ANEW}") from error
 
 
 def _parsed(plain: Mapping[str, Any]) -> Provenance:

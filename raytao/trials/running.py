@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from signal import SIGKILL, Signals, strsignal
+from signal import SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGKILL, SIGSEGV, Signals, strsignal
+from typing import Final
 
-from raytao.runs.store import LocalStore, Store, StoreError
+from raytao.redact import redactor
+from raytao.runs.store import LocalStore
 from raytao.tao.layout import LOG
+from raytao.trials.kernel_memory import kernel_kills
+from raytao.trials.log_pump import LogPump
 from raytao.trials.messages import (
     Broken,
     Ended,
@@ -35,6 +37,15 @@ BURIAL_SECONDS = 30.0
 
 _CHUNK = 1 << 16
 
+_WORKER_KILLED: Final = "killed by signal: Killed"
+"""What torch raises when a data loader's process got a SIGKILL."""
+
+_LEAVE_A_STACK: Final = frozenset({SIGSEGV, SIGFPE, SIGABRT, SIGBUS, SIGILL})
+"""Signals of a crash in native code; `faulthandler` writes Python's stack before they kill."""
+
+OUT_OF_MEMORY_REMEDY: Final = "run fewer trials at once (lower slots) or lower the batch size"
+"""What helps where a node's memory is too small for what runs on it."""
+
 
 class RunningJob:
     """A job that was handed to a nursery, until nothing of it is left.
@@ -49,6 +60,7 @@ class RunningJob:
         self.gone = False
         self._born = False
         self._stopping = False
+        self._kernel_kills = kernel_kills()
         self._said: Ended | Broken | None = None
         self._overdue: Broken | None = None
         self._lost: str | None = None
@@ -60,7 +72,12 @@ class RunningJob:
         theirs_life, self._lifeline = os.pipe()
         self._events, theirs_events = os.pipe()
         log, theirs_log = os.pipe()
-        self._log = _LogPump(log, LocalStore(Path(job.root)), f"{job.folder}/{LOG}")
+        self._log = LogPump(
+            log,
+            LocalStore(Path(job.root), must_exist=True),
+            f"{job.folder}/{LOG}",
+            redactor(job.spec),
+        )
         try:
             nursery.fork(job, theirs_life, theirs_events, theirs_log)
         except OSError:
@@ -166,12 +183,28 @@ class RunningJob:
         if self._stopping:
             return Broken(FailureKind.KILLED, "stopped on request")
         if self._said is not None:
-            return self._said
+            return self._blamed_on_memory(self._said)
         if self._overdue is not None:
             return self._overdue
         if self._lost is not None:
             return Broken(FailureKind.KILLED, self._lost)
-        return _from_exit(self._code)
+        if self._code == -SIGKILL and self._kernel_was_short:
+            text = f"the kernel killed the trainer, for memory ran out: {OUT_OF_MEMORY_REMEDY}"
+            return Broken(FailureKind.OOM, text)
+        return _from_exit(self._code, f"{self.job.folder}/{LOG}")
+
+    @property
+    def _kernel_was_short(self) -> bool:
+        """Whether the kernel killed for memory, here and since the job began."""
+        before, now = self._kernel_kills, kernel_kills()
+        return before is not None and now is not None and now > before
+
+    def _blamed_on_memory(self, said: Broken) -> Broken:
+        """A trainer outlives the processes that it starts, and sees only that one was killed."""
+        if _WORKER_KILLED in said.reason and self._kernel_was_short:
+            text = f"the kernel killed it, for memory ran out: {OUT_OF_MEMORY_REMEDY}"
+            return Broken(FailureKind.OOM, f"{said.reason}; {text}")
+        return said
 
     @property
     def _killed(self) -> bool:
@@ -211,46 +244,27 @@ class RunningJob:
         self._log.finish()
 
 
-class _LogPump:
-    """Carries a job's output to its log, line by line as it comes, until all writers are gone."""
-
-    def __init__(self, descriptor: int, store: Store, key: str) -> None:
-        self._descriptor = descriptor
-        self._store = store
-        self._key = key
-        self._thread = threading.Thread(target=self._carry, name="trial-log", daemon=True)
-        self._thread.start()
-
-    def finish(self) -> None:
-        """Wait for the end of the output; not for ever, as an unkillable process may hold it."""
-        self._thread.join(timeout=1.0)
-
-    def _carry(self) -> None:
-        refused, data = False, b""  # the log is there from the start, also if nothing is said
-        while True:
-            try:
-                self._store.append_batch(self._key, data, durable=False)
-            except StoreError as error:  # go on reading, or the trainer would block on print
-                if not refused:
-                    logging.getLogger(__name__).warning("output of a trial is lost: %s", error)
-                refused = True
-            if not (data := os.read(self._descriptor, _CHUNK)):
-                break
-        os.close(self._descriptor)
-
-
-def _from_exit(code: int | None) -> Broken:
+def _from_exit(code: int | None, log: str) -> Broken:
     """What an exit code alone tells; None: the guard was killed and could not tell."""
     if code is None:
         return Broken(FailureKind.KILLED, "its processes were killed")
+    if code == -SIGKILL:
+        text = "the trainer was killed by SIGKILL: possibly the kernel's out-of-memory killer"
+        return Broken(FailureKind.KILLED, text)
     if code < 0:
-        name = Signals(-code).name
-        hint = (
-            "possibly the kernel's out-of-memory killer"
-            if -code == SIGKILL
-            else strsignal(-code) or "no further word"
-        )
-        return Broken(FailureKind.KILLED, f"the trainer was killed by {name}: {hint}")
+        name, meaning = _signal_name(-code), strsignal(-code) or "no further word"
+        left = "its stack is in" if -code in _LEAVE_A_STACK else "its last words are in"
+        text = f"the trainer was killed by {name}: {meaning}; {left} {log}"
+        return Broken(FailureKind.KILLED, text)
     if code == 0:
         return Broken(FailureKind.SILENT, "the trainer ended its process before its last epoch")
-    return Broken(FailureKind.ERROR, f"the trainer's process exited with code {code}")
+    text = f"the trainer's process exited with code {code}; its last words are in {log}"
+    return Broken(FailureKind.ERROR, text)
+
+
+def _signal_name(number: int) -> str:
+    """``SIGSEGV``; real-time signals have no name in Python but the first and the last."""
+    try:
+        return Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -153,7 +153,7 @@ class Supervisor:
         if isinstance(verdict, Broken) and not running.speaks_for_itself:
             job = running.job
             if job.kind == "train":
-                record_failure(LocalStore(Path(job.root)), job, verdict.reason)
+                record_failure(LocalStore(Path(job.root), must_exist=True), job, verdict.reason)
         if running.unburied:
             self._discard_nursery()
         self._news.append(verdict)

@@ -29,6 +29,7 @@ from raytao.networks.image_classification.data import load
 from raytao.networks.image_classification.fashion_mnist import FASHION_MNIST_FOLDER
 from raytao.networks.image_classification.kinds import Shape
 from raytao.networks.image_classification.model import build_model
+from raytao.networks.image_classification.optim import learning_rate
 from raytao.networks.image_classification.settings import (
     DatasetSection,
     ModelSection,
@@ -61,6 +62,31 @@ def test_a_resumed_training_equals_the_uninterrupted_one(
         trained(spec, rest)
         assert first.reports | rest.reports == whole.reports
         assert_same(loaded(rest.checkpoints[3]), loaded(whole.checkpoints[3]))
+
+
+@pytest.mark.parametrize("optim", OPTIMS, ids=lambda o: f"{o['type']}-{o['lr_scheduler']}")
+def test_a_training_goes_on_with_a_smaller_batch(optim: dict[str, Any]) -> None:
+    """The learning rate is a function of the epoch, and the optimizer's state of the weights."""
+    spec = small_spec(train={"num_epochs": 3, "optim": optim})
+    smaller = small_spec(dataset={"batch_size": 16}, train={"num_epochs": 3, "optim": optim})
+    first = trained(spec, Recorder(stop_epoch=2))
+    rest = trained(smaller, Recorder(3, start_epoch=2, resume_from=first.checkpoints[2]))
+    before, after = loaded(first.checkpoints[2]), loaded(rest.checkpoints[3])
+    steps = math.ceil(images_trained_on(smaller) / 16)
+    last = 2 + (steps - 0.5) / steps
+    settings = read_settings(smaller).train.optim
+    (group,) = after["optimizer"]["param_groups"]
+    assert group["lr"] == learning_rate(settings, progress=last, horizon=3)
+    for number, state in after["optimizer"]["state"].items():
+        if "step" in state:
+            assert state["step"] == before["optimizer"]["state"][number]["step"] + steps
+    assert math.isfinite(rest.reports[3]["val_loss"])
+
+
+def images_trained_on(spec: Mapping[str, Any]) -> int:
+    dataset = read_settings(spec).dataset
+    train, _ = load(dataset).parts(dataset)
+    return len(train.labels)
 
 
 def test_the_seed_decides_and_nothing_else_does() -> None:

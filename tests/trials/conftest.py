@@ -20,6 +20,8 @@ from trials_testing import MARK, MakeJob, marked_processes, until_terminal
 
 @pytest.fixture
 def make_job(tmp_path: Path) -> MakeJob:
+    (tmp_path / "results").mkdir()  # a driver has; it is never made anew
+
     def make(spec: dict[str, Any] | None = None, **changes: Any) -> Job:
         fields: dict[str, Any] = {
             "kind": "train",

@@ -67,6 +67,38 @@ def _hang_native(ctx: TrainContext) -> None:
     ctypes.PyDLL(None).sleep(3600)
 
 
+def _deaf(ctx: TrainContext) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _hang(ctx)
+
+
+def _fork_and_hang(ctx: TrainContext) -> None:
+    """As a loader whose workers wait for each other does."""
+    if os.fork() == 0:
+        os.setsid()
+    _hang(ctx)
+
+
+def _crash(number: signal.Signals) -> Callable[[TrainContext], None]:
+    """As native code crashes."""
+    return lambda ctx: signal.raise_signal(number)
+
+
+def _loader_killed(ctx: TrainContext) -> None:
+    _count_a_kernel_kill()
+    raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. ")
+
+
+def _kernel_kill(ctx: TrainContext) -> None:
+    """What the kernel does when memory runs out."""
+    _count_a_kernel_kill()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _count_a_kernel_kill() -> None:
+    Path(os.environ["FAKE_OOM_COUNTER"]).write_text("oom 9\noom_kill 4\n")
+
+
 def _family(ctx: TrainContext) -> None:
     """A child, a child in a session of its own, and one that also lost its parent."""
     sleep = [sys.executable, "-c", "import time; time.sleep(3600)"]
@@ -92,7 +124,11 @@ DEEDS: Mapping[str, Callable[[TrainContext], None]] = {
     for deed in (
         *(_raise, _swallow, _gpu_full, _memory, _exit, _exit_hard, _vanish, _kill, _segfault),
         *(_hang, _hang_native, _family, _print, _return),
+        *(_deaf, _fork_and_hang, _loader_killed, _kernel_kill),
     )
+} | {
+    number.name: _crash(number)
+    for number in (signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
 }
 
 

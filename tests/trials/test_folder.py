@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -49,7 +49,9 @@ class FailingStore(MemoryStore):
         self._count()
         super().replace(key, data)
 
-    def append_batch(self, key: str, data: bytes, *, durable: bool = True) -> None:
+    def append_batch(
+        self, key: str, data: bytes, *, durable: bool = True, at: int | None = None
+    ) -> None:
         try:
             self._count()
         except BaseException:
@@ -294,7 +296,7 @@ def test_a_damaged_provenance_is_named_and_nothing_is_changed(
     run(make_job(), store, events.append)
     (last,) = events
     assert isinstance(last, Broken)
-    assert last.kind is FailureKind.ERROR
+    assert last.kind is FailureKind.STORAGE  # no fault of the trial's: the run stops
     assert f"{KEY}/raytao.json" in last.reason
     assert said in last.reason
     assert store.files == {f"{KEY}/raytao.json": content}
@@ -350,3 +352,65 @@ def test_provenance_names_what_a_result_depends_on(open_folder: OpenFolder) -> N
     assert plain["checkpoints"]["latest"] == {"epoch": 1, "file": "weights/model_epoch_001.pth"}
     assert plain["ended"] == "done"
     assert isinstance(read_provenance(store, KEY), Provenance)
+
+
+def swept_of_its_weights(store: MemoryStore) -> None:
+    """As the driver does to a trial that is over."""
+    store.delete(f"{KEY}/weights")
+
+
+@patient
+@given(stories())
+def test_epochs_that_a_repaired_log_lacks_are_told_and_not_trained_again(story: Story) -> None:
+    store = MemoryStore()
+    train(story, store, 1, [])
+    swept_of_its_weights(store)
+    before = read_provenance(store, KEY)
+    assert before is not None
+    for attempt, stop in ((2, 1), (3, story.stop)):
+        job = replace(story.job(attempt, 0), stop_epoch=stop, spec={"do": "raise", "at": 1})
+        events: list[Event] = []
+        run(job, store, events.append)
+        assert events == [
+            *(EpochDone(n, before.history[n], before.seconds[n]) for n in range(1, stop + 1)),
+            Ended(stop),
+        ]
+    after = read_provenance(store, KEY)
+    assert after is not None
+    assert (after.history, after.attempt) == (before.history, 3)
+
+
+@patient
+@given(stories(), st.integers(0, 25))
+def test_a_kill_while_they_are_told_takes_nothing_from_them(story: Story, fatal: int) -> None:
+    store = MemoryStore()
+    train(story, store, 1, [])
+    swept_of_its_weights(store)
+    with suppress(Killed):
+        train(story, FailingStore(store.files, fatal, Killed()), 2, [])
+    told: list[int] = []
+    train(story, store, 3, told)
+    assert told == list(range(1, story.stop + 1))
+    assert weights(store.files) == set()
+
+
+def test_whoever_is_promoted_and_has_no_weights_is_trained_anew(make_job: MakeJob) -> None:
+    store = MemoryStore()
+    run(make_job(stop_epoch=2), store, lambda event: None)
+    swept_of_its_weights(store)
+    events: list[Event] = []
+    run(make_job(stop_epoch=3, attempt=2, reported_epoch=2), store, events.append)
+    assert [e.epoch for e in events if isinstance(e, EpochDone)] == [1, 2, 3]
+    assert events[-1] == Ended(3)
+    assert "weights/model_epoch_003.pth" in weights(store.files)
+
+
+def test_a_killed_segment_that_lost_its_weights_is_trained_anew(open_folder: OpenFolder) -> None:
+    """Nobody has swept it: it may be the winner, and needs its weights."""
+    store = MemoryStore()
+    folder = open_folder(store, stop_epoch=1)
+    folder.begin()
+    add(folder, 0.5)
+    swept_of_its_weights(store)
+    resumed = open_folder(store, stop_epoch=1, attempt=2).begin()
+    assert (resumed.epoch, resumed.unseen) == (0, ())

@@ -204,3 +204,22 @@ def test_a_context_knows_its_job(spoken: Job) -> None:
 
     told(spoken, script)
     assert seen == [(0, 3, 7, 1, 0, None)]
+
+
+@pytest.mark.parametrize(
+    ("gone", "said"), [(1, "a better epoch, 2; a run that is resumed"), (2, "")]
+)
+def test_a_winner_without_weights_says_what_took_their_place(
+    make_job: MakeJob, gone: int, said: str
+) -> None:
+    store = MemoryStore()
+    run(make_job({"curve": [0.1, 0.9]}, stop_epoch=2), store, lambda event: None)
+    weights = f"experiment_3/weights/model_epoch_00{gone}.pth"
+    store.delete(weights)
+    events: list[Event] = []
+    run(make_job(kind="evaluate", checkpoint=weights), store, events.append)
+    (last,) = events
+    assert isinstance(last, Broken)
+    assert last.reason.startswith(f"no weights file '{weights}' to evaluate")
+    assert said in last.reason
+    assert bool(said) == ("epoch, 2" in last.reason)

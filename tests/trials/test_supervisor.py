@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from trials_testing import MakeJob, until_terminal, wait_until
 
 from raytao.tao.status import Status, read_status
+from raytao.trials.kernel_memory import kernel_kills
 from raytao.trials.messages import (
     Broken,
     Ended,
@@ -53,7 +55,9 @@ def test_a_good_job_reports_its_epochs_and_ends(finish: Finish, make_job: MakeJo
         ("exit_hard", FailureKind.ERROR, "exited with code 4"),
         ("vanish", FailureKind.SILENT, "before its last epoch"),
         ("kill", FailureKind.KILLED, "possibly the kernel's out-of-memory killer"),
-        ("segfault", FailureKind.KILLED, "SIGSEGV"),
+        ("segfault", FailureKind.KILLED, "SIGSEGV: Segmentation fault; its stack is in"),
+        ("SIGABRT", FailureKind.KILLED, "SIGABRT: Aborted; its stack is in experiment_3/log.txt"),
+        ("SIGBUS", FailureKind.KILLED, "SIGBUS: Bus error; its stack is in experiment_3/log.txt"),
         ("return", FailureKind.SILENT, "returned after epoch 1 without reporting epoch 2"),
     ],
 )
@@ -79,10 +83,51 @@ def test_the_traceback_is_in_the_log(finish: Finish, make_job: MakeJob) -> None:
     assert 'raise KeyError("no such layer")' in log(job)
 
 
-def test_the_place_of_a_segfault_is_in_the_log(finish: Finish, make_job: MakeJob) -> None:
-    job = make_job({"do": "segfault", "at": 1})
+@pytest.mark.parametrize(
+    ("deed", "place"),
+    [
+        ("segfault", "_segfault"),
+        *((name, "<lambda>") for name in ("SIGABRT", "SIGBUS", "SIGFPE", "SIGILL")),
+    ],
+)
+def test_the_place_of_a_crash_in_native_code_is_in_the_log(
+    finish: Finish, make_job: MakeJob, deed: str, place: str
+) -> None:
+    job = make_job({"do": deed, "at": 1})
     finish(job)
-    assert "_segfault" in log(job)
+    assert 'fake_networks.py", line' in log(job)
+    assert f"in {place}" in log(job)
+
+
+def counted_in(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the kernel count its kills in ``path``, which a trainer of ours writes."""
+    path.write_text("oom 8\noom_kill 3\n")
+    (path.parent / "cgroup").write_text("0::/\n")
+    monkeypatch.setenv("FAKE_OOM_COUNTER", str(path))
+    group = partial(kernel_kills, path.parent / "cgroup", path.parent)
+    monkeypatch.setattr("raytao.trials.running.kernel_kills", group)
+
+
+@pytest.mark.parametrize("deed", ["kernel_kill", "loader_killed"])
+def test_a_kill_by_a_kernel_short_of_memory_is_out_of_memory(
+    make_job: MakeJob, deed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted_in(tmp_path / "memory.events", monkeypatch)
+    with Supervisor(preload=(), threads=1) as own:
+        own.start(make_job({"do": deed, "at": 2}))
+        last = until_terminal(own)[-1]
+    assert isinstance(last, Broken)
+    assert last.kind is FailureKind.OOM
+    assert "lower slots" in last.reason
+
+
+def test_a_kill_that_the_kernel_did_not_count_is_somebodys(
+    finish: Finish, make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted_in(tmp_path / "memory.events", monkeypatch)
+    last = finish(make_job({"do": "kill", "at": 2}))[-1]
+    assert isinstance(last, Broken)
+    assert last.kind is FailureKind.KILLED
 
 
 def test_all_output_is_in_the_log(finish: Finish, make_job: MakeJob) -> None:
@@ -98,7 +143,8 @@ def test_a_job_that_says_nothing_has_an_empty_log(finish: Finish, make_job: Make
     assert log(job) == ""
 
 
-@pytest.mark.parametrize("deed", ["hang", "hang_native"])
+@pytest.mark.parametrize("at", [1, 2])
+@pytest.mark.parametrize("deed", ["hang", "hang_native", "deaf", "fork_and_hang"])
 @pytest.mark.parametrize(
     ("limits", "kind"),
     [
@@ -113,12 +159,13 @@ def test_a_hang_is_killed(
     deed: str,
     limits: Limits,
     kind: FailureKind,
+    at: int,
 ) -> None:
-    job = make_job({"do": deed, "at": 2}, limits=limits)
+    job = make_job({"do": deed, "at": at}, limits=limits)
     began = time.monotonic()
-    first, last = finish(job)
+    *epochs, last = finish(job)
     assert time.monotonic() - began < 5
-    assert isinstance(first, EpochDone)
+    assert len(epochs) == at - 1
     assert isinstance(last, Broken)
     assert last.kind is kind
     assert len(marked()) == 1  # the nursery
@@ -240,7 +287,7 @@ def test_stop_lets_a_trainer_end_by_itself(supervisor: Supervisor, make_job: Mak
     assert (line.status, f"paused at epoch {last.epoch}" in line.message) == (Status.SUCCESS, True)
 
 
-@pytest.mark.parametrize("deed", ["hang", "hang_native"])
+@pytest.mark.parametrize("deed", ["hang", "hang_native", "deaf"])
 def test_stop_ends_a_trainer_that_does_not_listen(
     supervisor: Supervisor, make_job: MakeJob, marked: Callable[[], list[int]], deed: str
 ) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from raytao.networks.base import Network, TrainContext
 from raytao.networks.image_classification.architecture import checkpoint_bytes, describe
 from raytao.networks.image_classification.data import check_files, kind_of, notes, shape_of
+from raytao.networks.image_classification.fingerprint import fingerprint
 from raytao.networks.image_classification.settings import check_weights_file, read_settings
 from raytao.types import Json
 
@@ -47,6 +48,14 @@ class ImageClassification(Network):
     def notes(self, spec: Mapping[str, Json]) -> tuple[str, ...]:
         """Tell what a folder of images holds and what of it is left out."""
         return notes(read_settings(spec).dataset)
+
+    def fingerprint(self, spec: Mapping[str, Json]) -> Mapping[str, Json]:
+        """Names and sizes of the data set's files, digested.
+
+        Raises:
+            DataError: as ``check``.
+        """
+        return fingerprint(read_settings(spec).dataset)
 
     def train(self, spec: Mapping[str, Json], ctx: TrainContext) -> None:
         """Report train_loss, and val_loss and val_acc where validated, after every epoch."""

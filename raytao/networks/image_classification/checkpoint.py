@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import io
 import pickle
+import struct
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -144,11 +146,22 @@ def load_pretrained(path: str, model: nn.Module) -> tuple[int, int]:
     return len(fitting), len(own)
 
 
+_UNREADABLE = (
+    *(RuntimeError, ValueError, KeyError, IndexError, AttributeError, TypeError),
+    *(EOFError, struct.error),
+)
+"""What torch raises for a file that is damaged, or something else; never MemoryError."""
+
+
 def _read(data: bytes, source: str) -> Any:
+    """What a file holds; code that it may hold is never run."""
     try:
-        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except (RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
-        raise _refused(source, "it cannot be read as tensors") from error
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of a pickle that is not torch's own
+            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except (*_UNREADABLE, pickle.UnpicklingError) as error:
+        reason = "it cannot be read as tensors, and nothing else is taken from a file"
+        raise _refused(source, reason) from error
 
 
 def _refused(source: str, reason: str) -> SpecError:

@@ -78,7 +78,7 @@ def check_files(dataset: DatasetSection) -> None:
         case "fashion_mnist":
             fashion_mnist.check_files(dataset.root)
         case "folder":
-            images = count_images(_listing(dataset))
+            images = count_images(listing_of(dataset))
             check_memory(images, shape_of(dataset), machine=machine_memory())
         case other:
             assert_never(other)
@@ -97,7 +97,7 @@ def kind_of(dataset: DatasetSection) -> Kind:
         UserError: if the folder that names the classes is missing or cannot be learned.
     """
     fixed = FIXED_KINDS.get(dataset.name)
-    return fixed or Kind(shape_of(dataset), class_names(_listing(dataset)))
+    return fixed or Kind(shape_of(dataset), class_names(listing_of(dataset)))
 
 
 def notes(dataset: DatasetSection) -> tuple[str, ...]:
@@ -109,7 +109,7 @@ def notes(dataset: DatasetSection) -> tuple[str, ...]:
     if dataset.name != "folder":
         return ()
     return describe_images(
-        _listing(dataset), val_split=dataset.val_split, train_fraction=dataset.train_fraction
+        listing_of(dataset), val_split=dataset.val_split, train_fraction=dataset.train_fraction
     )
 
 
@@ -125,12 +125,17 @@ def load(dataset: DatasetSection) -> Data:
         case "fashion_mnist":
             return _load_fashion_mnist(dataset.root)
         case "folder":
-            return _load_folder(_listing(dataset), shape_of(dataset))
+            return _load_folder(listing_of(dataset), shape_of(dataset))
         case other:
             assert_never(other)
 
 
-def _listing(dataset: DatasetSection) -> Listing:
+def listing_of(dataset: DatasetSection) -> Listing:
+    """List a user's own images.
+
+    Raises:
+        UserError: if they make no data set, or no folder is given.
+    """
     if dataset.root is None:
         raise SpecError(
             "dataset.root = None: the data set folder is a folder of your own images",

@@ -29,7 +29,18 @@ def check_files(root: str | None) -> None:
     """
     for part, count in _PARTS.items():
         for kind, magic in _MAGIC.items():
-            _header(_folder(root) / f"{part}-{kind}.gz", magic, count)
+            _header(_folder(root) / _name(part, kind), magic, count)
+
+
+def sizes(root: str | None) -> list[tuple[str, int]]:
+    """Names and sizes in bytes of the four files.
+
+    Raises:
+        DataError: as ``check_files`` does.
+    """
+    check_files(root)
+    names = [_name(part, kind) for part in _PARTS for kind in _MAGIC]
+    return [(name, (_folder(root) / name).stat().st_size) for name in names]
 
 
 def read_files(root: str | None) -> tuple[Images, Images]:
@@ -41,14 +52,18 @@ def read_files(root: str | None) -> tuple[Images, Images]:
     return _read_part(_folder(root), "train"), _read_part(_folder(root), "t10k")
 
 
+def _name(part: str, kind: str) -> str:
+    return f"{part}-{kind}.gz"
+
+
 def _folder(root: str | None) -> Path:
     return FASHION_MNIST_FOLDER if root is None else Path(root)
 
 
 def _read_part(folder: Path, part: str) -> Images:
     count = _PARTS[part]
-    images = _idx(folder / f"{part}-images-idx3-ubyte.gz", 2051, count)
-    labels = _idx(folder / f"{part}-labels-idx1-ubyte.gz", 2049, count)
+    images = _idx(folder / _name(part, "images-idx3-ubyte"), 2051, count)
+    labels = _idx(folder / _name(part, "labels-idx1-ubyte"), 2049, count)
     side = FASHION_MNIST.shape.side
     return Images(images.reshape(count, 1, side, side), labels.astype(np.int64))
 
