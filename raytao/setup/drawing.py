@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
+from raytao.brains.base import Plan
 from raytao.networks.function import Function
-from raytao.runs.controller import Controller, open_run
+from raytao.runs.controller import Controller
 from raytao.runs.eta import remaining
+from raytao.runs.opening import open_run
 from raytao.runs.store import LocalStore, Store
-from raytao.setup.folder import owned
+from raytao.setup.chapters import Chapters
+from raytao.setup.folder import claim
 from raytao.setup.setup import Setup
+from raytao.spec import resolved
 from raytao.tao import layout
 from raytao.tao.export import Exporter
+from raytao.tao.retention import GIGABYTE, Quota
 
 
 def exporter_of(setup: Setup, store: Store, controller: Controller) -> Exporter:
     """What draws the files of this run."""
+    chapters = Chapters(setup, controller.state)
     return Exporter(
         store,
         controller,
-        lambda params, horizon: setup.recommendation(params, horizon).dump(),
+        lambda trial: chapters.recommendation(trial).dump(),
         suffix=setup.spec.format,
         keep_all=not setup.settings.delete_intermediate_checkpoints,
+        quota=quota_of(setup, controller.brain.plan()),
         models=not (isinstance(setup.network, Function) and setup.network.is_loop),
+    )
+
+
+def quota_of(setup: Setup, plan: Plan) -> Quota | None:
+    """What the run's checkpoints are to be kept to, if anything."""
+    if setup.settings.checkpoint_gb is None:
+        return None
+    return Quota(
+        size=round(setup.settings.checkpoint_gb * GIGABYTE),
+        checkpoint=setup.network.checkpoint_bytes(resolved(setup.spec.plain())) or 0,
+        trials=plan.trials,
+        keep_all=not setup.settings.delete_intermediate_checkpoints,
     )
 
 
@@ -31,9 +50,10 @@ def redraw(setup: Setup) -> None:
         FolderError: if a driver is at work in the folder.
         DamagedRun: if the log cannot be trusted.
     """
-    with owned(setup.results):
+    with claim(setup.results):
         store = LocalStore(setup.results.resolve())
+        store.sweep()
         brain = setup.new_brain()
         controller = open_run(store, layout.EVENTS, brain, setup.opened(), only_look=True)
-        left = remaining(controller.state, brain.plan(), controller.slots)
+        left = remaining(controller.state, brain.plan(), controller.slots, setup.budget)
         exporter_of(setup, store, controller).draw(left, now=True)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from raytao.brains.base import Plan
+from raytao.runs.durable import free_bytes
 from raytao.setup.setup import Setup
+from raytao.spec import resolved
+from raytao.tao.retention import GIGABYTE, SHOWN_PEAK, TRIAL_PEAK
 
 CHECKPOINTS_A_TRIAL = 2
 """Latest and best epoch."""
+
+MEGABYTE = 10**6
 
 
 @dataclass(frozen=True)
@@ -16,17 +23,63 @@ class Forecast:
     """The plan of a run and the disk its checkpoints can take at once, in bytes.
 
     ``disk`` is an upper bound: every trial of the first rungs alive with two checkpoints; None
-    where the network does not know the size of a checkpoint.
+    where the network does not know the size of a checkpoint. ``notes`` are the plan's, and what
+    there is to say of the disk.
     """
 
     plan: Plan
     disk: int | None
     checkpoint: int | None
+    notes: tuple[str, ...]
 
 
 def forecast(setup: Setup) -> Forecast:
     """Plan a run without starting anything."""
     plan = setup.new_brain().plan()
-    size = setup.network.checkpoint_bytes(setup.spec.plain())
+    size = setup.network.checkpoint_bytes(resolved(setup.spec.plain()))
     disk = None if size is None else size * CHECKPOINTS_A_TRIAL * plan.trials
-    return Forecast(plan, disk, size)
+    notes = () if size is None or disk is None else disk_notes(setup, plan, size, disk)
+    return Forecast(plan, disk, size, (*plan.notes, *notes))
+
+
+def disk_notes(setup: Setup, plan: Plan, checkpoint: int, disk: int) -> Iterator[str]:
+    """Whether the checkpoints fit into the quota, if there is one, and on the disk."""
+    given = setup.settings.checkpoint_gb
+    quota = None if given is None else round(given * GIGABYTE)
+    if given is not None and quota is not None:
+        least = checkpoint * _least(plan)
+        if quota < least:
+            yield (
+                f"checkpoint_gb={given:g} is too little: {_size(least)} of checkpoints are "
+                "there at once whatever is deleted, so the run would stop"
+            )
+        elif quota < disk:
+            yield (
+                f"checkpoints could take {_size(disk)}; from checkpoint_gb={given:g} on, new "
+                "trials wait for room"
+            )
+    most = disk if quota is None else min(disk, quota)
+    free = free_bytes(setup.results)
+    if free is not None and free < most:
+        yield (
+            f"{setup.results} has {_size(free)} left, and checkpoints can take {_size(most)}"
+            + ("" if quota is not None else ": checkpoint_gb=… would keep them below a limit")
+        )
+
+
+def _least(plan: Plan) -> int:
+    """Checkpoints that are there at once whatever is deleted.
+
+    A bracket's first rung closes when its last trial has come as far: until then all others keep
+    one, which they go on from. Where trials wait for nobody, the best so far keeps one.
+    """
+    rungs: dict[int, dict[int, int]] = defaultdict(dict)
+    for row in plan.rows:
+        rungs[row.bracket][row.rung] = row.trials
+    waiting = max((sizes[0] - 1 for sizes in rungs.values() if len(sizes) > 1), default=0)
+    waiting = max(waiting, min(1, plan.trials - 1))
+    return waiting + TRIAL_PEAK + SHOWN_PEAK
+
+
+def _size(size: int) -> str:
+    return f"{size / GIGABYTE:.3g} GB" if size >= GIGABYTE else f"{size / MEGABYTE:.3g} MB"

@@ -18,17 +18,25 @@ class BestModel:
 
     A trainer that saves no checkpoints at all wins without weights: its recommendation is shown.
     A trial that is training may still replace its own checkpoints, so its model is taken over
-    when its segment ends. What is shown stays while nothing at rest beats it.
+    when its segment ends. What is shown stays while nothing at rest beats it. What a killed
+    driver had staged, or not wholly removed, goes at once.
     """
 
     def __init__(self, store: Store, suffix: str) -> None:
         self._store = store
         self._suffix = suffix
+        if store.list(layout.BEST_MODEL_STAGED):
+            store.delete(layout.BEST_MODEL_STAGED)
         self._shown = self._on_disk()
+        self._missed: Best | None = None
 
     def renew(self, state: RunState) -> None:
         """Swap in a better model, if there is one and its weights are there."""
-        best = state.best_among(Phase.PAUSED, Phase.FINISHED, Phase.RETIRED)
+        if self._shown is not None and not _is_known(state, *self._shown[:2]):
+            self._shown = None  # a damaged log was cut, and does not know it any more
+        at_rest = (Phase.PAUSED, Phase.FINISHED, Phase.RETIRED)
+        stopped = (Phase.OFFERED,) if state.stopped is not None else ()  # nothing is given out
+        best = state.best_among(*at_rest, *stopped)
         if best is None:
             self._withdraw_failed(state)
             return
@@ -45,8 +53,10 @@ class BestModel:
         if self._shown is None or self._shown[0] == best.trial:
             return False
         trial = state.trials[self._shown[0]]
-        shown = trial.history.get(self._shown[1])
-        return trial.phase is not Phase.FAILED and shown is not None and shown[SCORE] > best.score
+        trains = trial.phase in (Phase.RUNNING, Phase.OFFERED)
+        if not trains or state.best_of(trial) is None:
+            return False
+        return trial.history[self._shown[1]][SCORE] > best.score
 
     def _withdraw_failed(self, state: RunState) -> None:
         """A failed trial has no value: its model is not shown even where there is no other."""
@@ -59,7 +69,9 @@ class BestModel:
         weights = layout.checkpoint(best.epoch)
         model = self._store.read(f"{folder}/{weights}")
         if model is None and not self._saves_nothing(folder):
-            log.warning("trial %d has no weights of epoch %d", best.trial, best.epoch)
+            if best != self._missed:
+                log.warning("trial %d has no weights of epoch %d", best.trial, best.epoch)
+            self._missed = best
             return False
         self._store.delete(layout.BEST_MODEL_STAGED)
         recommendation = layout.recommendation(best.trial, self._suffix)
@@ -94,6 +106,10 @@ class BestModel:
             return int(found["trial"]), int(found["best_epoch"]), int(found["epochs_trained"])
         except (ValueError, KeyError, TypeError):
             return None
+
+
+def _is_known(state: RunState, trial: int, epoch: int) -> bool:
+    return trial in state.trials and epoch in state.trials[trial].history
 
 
 def _record(folder: str) -> str:

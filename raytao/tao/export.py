@@ -8,6 +8,7 @@ granted and trained, the reason of a failure. No decision is ever read back from
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -15,13 +16,19 @@ from datetime import timedelta
 from raytao.runs.controller import Controller
 from raytao.runs.eta import Remaining
 from raytao.runs.state import Best, Phase, RunState, TrialState
-from raytao.runs.store import Store
+from raytao.runs.store import Store, StoreError
 from raytao.tao import layout
 from raytao.tao.best_model import BestModel
-from raytao.types import Json, Params
+from raytao.tao.retention import Quota, Retention
+from raytao.types import Json
+
+log = logging.getLogger(__name__)
 
 EVERY_SECONDS = 1.0
 """Drawings are renewed at most this often, and at the end."""
+
+AGAIN_SECONDS = 10.0
+"""How soon what could not be drawn is tried again."""
 
 TAO_STATUS: Mapping[Phase, str] = {
     Phase.OFFERED: "pending",
@@ -33,8 +40,8 @@ TAO_STATUS: Mapping[Phase, str] = {
 }
 """TAO's trial states; to TAO a trial that reached its rung is a success."""
 
-SpecText = Callable[[Params, int], str]
-"""(params, horizon) -> the entire train spec as text."""
+SpecText = Callable[[int], str]
+"""Number of a trial -> its entire train spec as text."""
 
 
 class Exporter:
@@ -46,6 +53,7 @@ class Exporter:
         spec_text: renders a recommendation's train spec.
         suffix: of recommendation files: ``yaml`` or ``json``.
         keep_all: keep every trial's checkpoints (TAO's automl_delete_intermediate_ckpt = false).
+        quota: what the checkpoints are kept to; new trials are held back where it is too little.
         models: whether trials leave models, so that there is a best one to show.
     """
 
@@ -57,28 +65,47 @@ class Exporter:
         *,
         suffix: str = "yaml",
         keep_all: bool = False,
+        quota: Quota | None = None,
         models: bool = True,
     ) -> None:
         self._store = store
         self._controller = controller
         self._spec_text = spec_text
         self._suffix = suffix
-        self._keep_all = keep_all
+        self._retention = Retention(store, keep_all=keep_all, quota=quota)
+        controller.hold = lambda: self._retention.hold(controller.state)
         self._best_model = BestModel(store, suffix) if models else None
         self._written: set[int] = set()
-        self._swept: set[int] = set()
         self._seen = -1
         self._due = 0.0
+        self._put_off = False
 
     def draw(self, left: Remaining, *, now: bool = False) -> None:
-        """Renew what changed; at most once a second unless ``now``."""
+        """Renew what changed; at most once a second unless ``now``.
+
+        What storage refuses is drawn later, and said once: the log is the truth.
+
+        Raises:
+            StoreError: if the log cannot be written, or anything else and it is wanted ``now``.
+        """
         state = self._controller.state
-        self._draw_recommendations(state)
-        if not now and (state.next_seq == self._seen or time.monotonic() < self._due):
-            return
-        self._controller.flush()
-        self._seen = state.next_seq
-        self._due = time.monotonic() + EVERY_SECONDS
+        due = now or (state.next_seq != self._seen and time.monotonic() >= self._due)
+        if due:
+            self._controller.flush()
+        try:
+            if due or not self._put_off:
+                self._draw_recommendations(state)
+            if due:
+                self._draw_all(state, left)
+        except StoreError as error:
+            if now:
+                raise
+            if not self._put_off:
+                log.warning("%s; the run goes on, and draws its files later", error)
+            self._put_off, self._seen = True, -1
+            self._due = time.monotonic() + AGAIN_SECONDS
+
+    def _draw_all(self, state: RunState, left: Remaining) -> None:
         self._json(layout.CONTROLLER, controller_json(state))
         self._json(layout.BRAIN, dict(self._controller.brain.describe()))
         self._json(layout.METADATA, metadata_json(state, left))
@@ -86,26 +113,17 @@ class Exporter:
             self._json(layout.CURRENT, state.launched)
         if self._best_model is not None:
             self._best_model.renew(state)
-        self._sweep(state)
+        self._retention.sweep(state)
+        self._seen, self._put_off = state.next_seq, False
+        self._due = time.monotonic() + EVERY_SECONDS
 
     def _draw_recommendations(self, state: RunState) -> None:
         for trial in state.trials.values():
             if trial.number not in self._written:
-                text = self._spec_text(trial.params, trial.horizon)
+                text = self._spec_text(trial.number)
                 key = layout.recommendation(trial.number, self._suffix)
                 self._store.replace(key, text.encode())
                 self._written.add(trial.number)
-
-    def _sweep(self, state: RunState) -> None:
-        """Delete checkpoints of trials that are over and will not be the best model."""
-        if self._keep_all:
-            return
-        settled = state.best_among(Phase.FINISHED, Phase.RETIRED)  # it cannot fail any more
-        keep = {best.trial for best in (state.incumbent, settled) if best}
-        for trial in state.by_phase(Phase.FINISHED, Phase.RETIRED, Phase.FAILED):
-            if trial.number not in keep | self._swept:
-                self._store.delete(f"{layout.experiment(trial.number)}/{layout.WEIGHTS}")
-                self._swept.add(trial.number)
 
     def _json(self, key: str, value: Json) -> None:
         self._store.replace(key, json.dumps(value, indent=2, allow_nan=False).encode() + b"\n")
@@ -138,6 +156,8 @@ def _trial_json(
     }
     if trial.failure:
         entry["failure"] = {"cause": trial.failure.cause, "reason": trial.failure.reason}
+    if trial.halvings:
+        entry["batch_size_halved"] = trial.halvings
     if trial.place:
         entry["ran_on"] = {"node": trial.place.node, "pid": trial.place.pid}
     return entry
@@ -160,8 +180,9 @@ def metadata_json(state: RunState, left: Remaining) -> dict[str, Json]:
     }
     if best:
         drawn["Best experiment id"] = best.trial
-    if state.tested and state.tested.metrics:
-        drawn["test"] = dict(state.tested.metrics)
+    tested = state.measured
+    if tested and tested.metrics:
+        drawn["test"] = dict(tested.metrics)
     if state.finished:
         drawn["status"] = state.finished.status
     return drawn

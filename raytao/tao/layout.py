@@ -7,6 +7,7 @@
     ├── best_model/                         recommendation_n.yaml, log.txt, status.json, weights/
     ├── report.html  exported/              by `raytao report` and `raytao export-model`
     ├── mlflow.db  mlflow_artifacts/        with `tracking: mlflow` and no server
+    ├── .owner/  .request.json              who drives the run, and what is asked of it
     └── events.jsonl                        the truth; all but experiment_n/ is drawn from it
 
 Names and meaning: TAO 5.x's job folder (its documentation, "Resultant Files").
@@ -24,7 +25,8 @@ CURRENT: Final = "current_rec.json"
 BEST_MODEL: Final = "best_model"
 BEST_MODEL_STAGED: Final = ".best_model.staged"
 RAY_SCRATCH: Final = ".ray"
-LOCK: Final = ".lock"
+OWNER: Final = ".owner"
+REQUEST: Final = ".request.json"
 REPORT: Final = "report.html"
 LOG: Final = "log.txt"
 STATUS: Final = "status.json"

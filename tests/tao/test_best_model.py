@@ -8,7 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from raytao.runs.events import Broke, Event, Judged, Leased, Opened, Reported, Started
+from raytao.runs.events import (
+    Broke,
+    Changed,
+    Event,
+    Judged,
+    Leased,
+    Opened,
+    Reported,
+    Returned,
+    Started,
+    Stopped,
+)
 from raytao.runs.log import Record
 from raytao.runs.state import RunState
 from raytao.runs.store import LocalStore, MemoryStore, Store, StoreError
@@ -298,3 +309,46 @@ def test_a_best_model_that_tells_nothing_is_made_anew(content: bytes) -> None:
     folder.store.replace(f"{layout.BEST_MODEL}/{layout.PROVENANCE}", content)
     renew(folder)
     assert folder.shown() == folder.model_of(1, 2)
+
+
+@pytest.mark.parametrize("epochs", [0, 1])
+def test_a_model_that_a_cut_log_does_not_know_is_passed_over(epochs: int) -> None:
+    store = MemoryStore()
+    whole = Folder(store)
+    whole.train(0, 0.1)
+    whole.pause(0)
+    whole.train(1, 0.8, 0.9)
+    whole.pause(1)
+    BestModel(store, "yaml").renew(whole.state)
+    cut = Folder(store)
+    cut.train(0, 0.1)
+    cut.pause(0)
+    if epochs:
+        cut.train(1, 0.2)
+    BestModel(store, "yaml").renew(cut.state)
+    assert cut.shown() == cut.model_of(0, 1)
+
+
+def test_when_the_run_was_stopped_a_trial_that_came_back_can_be_the_best() -> None:
+    folder = Folder(MemoryStore())
+    models = BestModel(folder.store, "yaml")
+    folder.train(0, 0.5, 0.4)
+    folder.apply(Stopped("asked to"), Returned(0, 1))
+    models.renew(folder.state)
+    assert folder.shown() == folder.model_of(0, 1)
+
+
+def test_by_a_metric_that_it_never_reported_a_model_leads_no_more() -> None:
+    folder = Folder(MemoryStore())
+    models = BestModel(folder.store, "yaml")
+    folder.train(0, 0.9)
+    folder.pause(0)
+    models.renew(folder.state)
+    assert folder.shown() == folder.model_of(0, 1)
+    folder.apply(Changed({}, "loss", "minimize", anew=True))
+    budget = {"epochs": 3}
+    folder.apply(Started(1, {}, budget, budget, "why", "job"), Leased(1, 1))
+    folder.store.replace(f"experiment_1/{layout.checkpoint(1)}", b"weights")
+    folder.apply(Reported(1, 1, 1, {"loss": 0.3, "score": -0.3}, 1.0), Judged(1, "stop"))
+    models.renew(folder.state)
+    assert folder.shown()[layout.checkpoint(1)] == b"weights"

@@ -47,6 +47,7 @@ class TestEveryRegisteredNetwork:
         spec = card.default_spec()
         for key in (card.epoch_key, card.seed_key, card.gpus_key):
             assert isinstance(spec.get(key), int)
+        assert card.batch_key is None or isinstance(spec.get(card.batch_key), int)
 
     def test_the_kpi_is_one_of_its_metrics(self, name: str) -> None:
         card = load_card(self.network(name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import uuid
 from collections.abc import Callable
@@ -11,12 +12,14 @@ from typing import Any
 
 import pytest
 
-from raytao.runs.controller import Evaluation, Lease, open_run
+from raytao.runs.controller import Evaluation, Lease
 from raytao.runs.eta import remaining
-from raytao.runs.events import Placed
+from raytao.runs.events import Leased, Placed, Reported, Started
 from raytao.runs.log import read_log
+from raytao.runs.opening import open_run
 from raytao.runs.state import Phase
-from raytao.runs.store import MemoryStore
+from raytao.runs.store import MemoryStore, StoreError
+from raytao.setup.chapters import Chapters
 from raytao.setup.resolve import resolve
 from raytao.setup.setup import Setup
 from raytao.spec import Document
@@ -64,10 +67,11 @@ class Run:
         begin = (layout.EVENTS, setup.new_brain(), setup.opened())
         evaluate = how.pop("evaluate", False)
         self.controller = open_run(self.store, *begin, slots=self.slots, evaluate=evaluate)
+        chapters = Chapters(setup, self.controller.state)
         self.exporter = Exporter(
             self.store,
             self.controller,
-            lambda params, horizon: setup.recommendation(params, horizon).dump(),
+            lambda trial: chapters.recommendation(trial).dump(),
             suffix=setup.spec.format,
             **how,
         )
@@ -268,6 +272,25 @@ class TestMetadata:
         assert isinstance(drawn["Number of epochs yet to start"], float)
         assert (drawn["status"], drawn["test"]) == ("Done", {"test_value": 0.25})
 
+    def test_a_better_model_is_not_shown_with_what_the_one_before_was_measured_as(
+        self, tmp_path: Path
+    ) -> None:
+        run = Run(configured(tmp_path, BAYESIAN), evaluate=True).play()
+        best = run.state.incumbent
+        assert best is not None
+        epochs = {"epochs": 1}
+        score = best.score + 1
+        for event in (
+            Started(4, dict(run.state.trials[0].params), epochs, epochs, "one more", "job"),
+            Leased(4, 1),
+            Reported(4, 1, 1, {"value": score, "score": score}, SECONDS),
+        ):
+            run.state.apply(event)
+        run.draw()
+        drawn = run.json(layout.METADATA)
+        assert drawn["Best experiment id"] == 4
+        assert "test" not in drawn
+
     def test_a_run_without_a_result_says_error(self, tmp_path: Path) -> None:
         run = Run(configured(tmp_path, HYPERBAND)).play(fails=lambda trial, epoch: True)
         drawn = run.json(layout.METADATA)
@@ -344,6 +367,77 @@ class TestDrawing:
         again = Run(setup, run.store)
         again.draw()
         assert {name: again.json(name) for name in names} == before
+
+
+class Full(MemoryStore):
+    """A disk that is full for all but the log while ``full``."""
+
+    full = False
+
+    def replace(self, key: str, data: bytes) -> None:
+        if self.full:
+            raise StoreError(f"cannot write {key}: No space left on device", errno.ENOSPC)
+        super().replace(key, data)
+
+
+class TestStorageThatRefuses:
+    @pytest.fixture
+    def clock(self, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+        clock = SimpleNamespace(now=100.0)
+        monkeypatch.setattr("raytao.tao.export.time", SimpleNamespace(monotonic=lambda: clock.now))
+        return clock
+
+    def test_what_cannot_be_drawn_is_said_once_and_drawn_later(
+        self, clock: SimpleNamespace, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        run = Run(configured(tmp_path, HYPERBAND), store := Full())
+        store.full = True
+        run.controller.suggest()
+        for _ in range(50):
+            run.draw(now=False)
+            clock.now += 1.0
+        assert [record.levelname for record in caplog.records] == ["WARNING"]
+        assert "No space left" in caplog.text
+        assert store.list() == [layout.EVENTS]
+        store.full = False
+        clock.now += 10.0
+        run.draw(now=False)
+        assert len(run.json(layout.CONTROLLER)) == 1
+        assert store.read(layout.recommendation(0)) is not None
+        store.full = True
+        run.controller.suggest()
+        run.draw(now=False)
+        assert len(caplog.records) == 2
+
+    def test_what_is_wanted_now_is_drawn_or_refused(
+        self, clock: SimpleNamespace, tmp_path: Path
+    ) -> None:
+        run = Run(configured(tmp_path, HYPERBAND), store := Full())
+        store.full = True
+        with pytest.raises(StoreError, match="No space left"):
+            run.draw(now=True)
+        store.full = False
+        run.draw(now=True)
+        assert run.json(layout.CONTROLLER) == []
+
+    def test_a_log_that_refuses_is_more_than_a_drawing(
+        self, clock: SimpleNamespace, tmp_path: Path
+    ) -> None:
+        class NoLog(MemoryStore):
+            refuses = False
+
+            def append_batch(self, key: str, data: bytes, **more: Any) -> None:
+                if self.refuses:
+                    raise StoreError("cannot append", errno.ENOSPC)
+                super().append_batch(key, data, **more)
+
+        run = Run(configured(tmp_path, HYPERBAND), store := NoLog())
+        lease = run.controller.suggest()
+        assert isinstance(lease, Lease)
+        run.controller.place(Placed(lease.trial, lease.attempt, "node-a", 42, 1.0, 0.0))
+        store.refuses = True
+        with pytest.raises(StoreError, match="cannot append"):
+            run.draw(now=False)
 
 
 class TestWeights:
