@@ -16,10 +16,13 @@ from raytao.runs.log import Record, read_log
 from raytao.runs.observer import Observer
 from raytao.runs.state import RunState
 from raytao.runs.store import LocalStore
+from raytao.setup.changes import enter
+from raytao.setup.damage import copy_kept
 from raytao.setup.drawing import redraw
+from raytao.setup.ending import nothing_to_do
 from raytao.setup.schedule import forecast
 from raytao.setup.setup import Setup
-from raytao.spec import flatten
+from raytao.spec import flatten, told_as_written
 from raytao.tao import layout
 from raytao.tracking import Tracking, open_tracking
 
@@ -39,31 +42,54 @@ class Outcome:
     seconds: float | None
 
 
-def conduct(setup: Setup, watch: Watch, say: Say) -> Outcome:
-    """Run to the end, from the start or from where the log ends; a finished run stays.
+def conduct(
+    setup: Setup, watch: Watch, say: Say, *, allow_changed: bool = False, go_on: bool = False
+) -> Outcome:
+    """Run to the end, from the start or from where the log ends.
+
+    A finished run stays as it is, unless more is asked for: a longer plan, or another search.
 
     Args:
         setup: the run; the caller has inspected its folder.
         watch: opens the observer that shows the run.
         say: takes one line for people, not part of what ``watch`` shows.
+        allow_changed: whether another search, or other data, may go on in this run's folder.
+        go_on: whether a run that was ended before its plan goes on with the rest of it.
 
     Raises:
-        Interrupted: after Ctrl-C or SIGTERM.
+        Interrupted: after a signal or a request to pause.
+        DamagedRun: if the log cannot be trusted; a copy of it is kept.
         UserError: if there is something left to do and it cannot be trained; see ``launch``.
     """
+    with copy_kept(setup.results):
+        return _conduct(setup, watch, say, allow_changed=allow_changed, go_on=go_on)
+
+
+def _conduct(setup: Setup, watch: Watch, say: Say, *, allow_changed: bool, go_on: bool) -> Outcome:
     from raytao.tune.launch import launch  # Ray: only now
 
     log = read_log(LocalStore(setup.results), layout.EVENTS)
     known = RunState.fold(log)
-    if known.finished:
+    if over := nothing_to_do(setup, known, go_on=go_on):
         for note in changed_function(setup, known):
             say(f"note: {note}")
-        say(f"{setup.results} is finished; nothing to do")
+        say(over)
         redraw(setup)
         return Outcome(known, None)
-    setup.network.check(setup.spec.plain())
+    with told_as_written(setup.spec.plain()) as spec:
+        setup.network.check(spec)
     refuse_other_paths(setup, known)
-    for note in [*setup.notes, *changed_function(setup, known), *forecast(setup).plan.notes]:
+    entry = enter(setup, known, allow_changed=allow_changed, go_on=go_on)
+    other = entry.changed.differences if entry.changed else []
+    if entry.stopped is not None:
+        again = f"the rest of its plan: raytao resume {setup.results}"
+        say(f"note: it was to end ({entry.stopped.reason}), and does now; {again}")
+    for note in [
+        *setup.notes,
+        *(f"changed: {line}" for line in other),
+        *changed_function(setup, known),
+        *forecast(setup).notes,
+    ]:
         say(f"note: {note}")
     tracking = open_tracking(setup, say)
     say(header(setup))
@@ -72,7 +98,7 @@ def conduct(setup: Setup, watch: Watch, say: Say) -> Outcome:
     try:
         with watch(setup) as observer:
             shown = observer if tracking is None else _Tracked(observer, tracking, log)
-            state = launch(setup, shown)
+            state = launch(setup, entry, shown, say)
     except BaseException:
         if tracking is not None:
             tracking.close(PATIENCE_SECONDS)

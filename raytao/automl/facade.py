@@ -105,23 +105,27 @@ class AutoML:
         """What will be trained: schedule, epochs, disk. Starts nothing."""
         return ShownPlan(self._setup)
 
-    def fit(self, *, resume: bool = False) -> Run:
+    def fit(self, *, resume: bool = False, allow_changed: bool = False) -> Run:
         """Run the search on Ray; a block shows it in a notebook, a table in a terminal.
 
         Interrupt the kernel, or press Ctrl-C, to stop it: everything reported is kept, and
         ``fit(resume=True)`` goes on from there.
 
         Args:
-            resume: go on if the results folder already holds this run.
+            resume: go on if the results folder already holds this run; with a longer plan, it
+                goes on if it is finished as well.
+            allow_changed: go on too if it holds another search, or was of other data: what was
+                found stays and can still win, and a new search begins beside it.
 
         Raises:
             FolderError: if the folder holds another run, or this one unasked.
             SettingsError: if there is no function to train, or no room for a trial.
             KeyboardInterrupt: when it was stopped.
         """
-        inspect_folder(self._setup, resume=resume)
+        inspect_folder(self._setup, resume=resume, allow_changed=allow_changed)
         with stopped(self._setup):
-            conclude(self._setup, conduct(self._setup, watch, say))
+            outcome = conduct(self._setup, watch, say, allow_changed=allow_changed)
+            conclude(self._setup, outcome)
         return self.run
 
     def ask(self, *, resume: bool = False) -> Trial | None:

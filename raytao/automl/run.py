@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from raytao.automl.conduct import conduct
 from raytao.automl.recommendation import Recommendation
+from raytao.automl.stopping import ask_run
 from raytao.automl.watching import conclude, say, stopped, watch
 from raytao.errors import SettingsError, did_you_mean
 from raytao.networks.function import OwnFunction
@@ -20,10 +21,12 @@ from raytao.runs.eta import Remaining, remaining
 from raytao.runs.log import Record, read_log
 from raytao.runs.state import Best, RunState, TrialState
 from raytao.runs.store import LocalStore
+from raytao.setup.chapters import Chapters
 from raytao.setup.folder import is_driven, open_folder, read_state
 from raytao.setup.function import with_function
 from raytao.setup.places import Places
 from raytao.setup.reopen import moved
+from raytao.setup.request import Ask
 from raytao.tao import layout
 
 if TYPE_CHECKING:
@@ -52,7 +55,7 @@ class Run:
 
     @property
     def status(self) -> str:
-        """Done or Error; Running while a driver of this machine is at it, else Interrupted."""
+        """Done or Error; Running while a driver is known to be at it, else Interrupted."""
         return self._status(self._state())
 
     @property
@@ -109,7 +112,8 @@ class Run:
 
         Args:
             train: your own function again, if that is what the run trains.
-            changes: where and how wide it runs: ``slots=8``, ``address="auto"``, …
+            changes: where, how wide and how long it runs: ``slots=8``, ``address="auto"``,
+                ``max_recommendations=40`` or ``brackets=4`` (by the brain), …
 
         Raises:
             SettingsError: if something else is to be changed, or the function is missing.
@@ -119,7 +123,27 @@ class Run:
         if train is not None:
             setup = with_function(setup, OwnFunction.of(train))
         with stopped(setup):
-            conclude(setup, conduct(setup, watch, say))
+            conclude(setup, conduct(setup, watch, say, go_on=True))
+        return self
+
+    def stop(self) -> Run:
+        """End a run that goes on elsewhere, well: as ``raytao stop`` does.
+
+        Raises:
+            NotHeard: if its driver has not done it within five minutes.
+        """
+        return self._asked(Ask.STOP)
+
+    def pause(self) -> Run:
+        """Interrupt a run that goes on elsewhere, as ``raytao pause`` does; see ``stop``."""
+        return self._asked(Ask.PAUSE)
+
+    def cancel(self) -> Run:
+        """End a run that goes on elsewhere now, as ``raytao cancel`` does; see ``stop``."""
+        return self._asked(Ask.CANCEL)
+
+    def _asked(self, ask: Ask) -> Run:
+        ask_run(ask, self.results_dir, say)
         return self
 
     def __repr__(self) -> str:
@@ -132,7 +156,7 @@ class Run:
     def _repr_html_(self) -> str:
         state = self._state()
         plan = self._setup.new_brain().plan()
-        left: Remaining = remaining(state, plan, max(1, len(state.running())))
+        left: Remaining = remaining(state, plan, max(1, len(state.running())), self._setup.budget)
         place = f"results in {self.results_dir}"
         return block(title(self._setup), place, self._status(state), state, left, plan)
 
@@ -172,7 +196,7 @@ class Run:
             epoch=best.epoch,
             epochs_trained=best.fidelity,
             why=tuple(trial.why),
-            spec=self._setup.recommendation(trial.params, trial.horizon).plain(),
+            spec=Chapters(self._setup, state).recommendation(best.trial).plain(),
             place=place,
             checkpoint=checkpoint,
         )

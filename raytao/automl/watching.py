@@ -12,6 +12,8 @@ from raytao.automl.conduct import Outcome
 from raytao.report.notebook import in_notebook, notebook_observer
 from raytao.report.progress import terminal_observer
 from raytao.report.summary import summary
+from raytao.report.talk import talk
+from raytao.report.visible import visible
 from raytao.runs.log import read_log
 from raytao.runs.observer import Observer
 from raytao.runs.store import LocalStore
@@ -26,7 +28,10 @@ def watch(setup: Setup) -> AbstractContextManager[Observer]:
 
 def say(line: str) -> None:
     """Tell the user a line; a notebook shows stderr as if it were an error."""
-    click.echo(line, err=not in_notebook())
+    if in_notebook():
+        click.echo(visible(line, lines=True))
+    else:
+        talk(line)
 
 
 def conclude(setup: Setup, outcome: Outcome) -> None:

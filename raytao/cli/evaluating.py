@@ -11,6 +11,7 @@ import click
 from raytao.models.find import find
 from raytao.models.model import Model, evaluate, gpus_here
 from raytao.report.summary import measured
+from raytao.report.visible import visible
 from raytao.report.words import plural
 
 
@@ -27,12 +28,13 @@ def evaluate_once(
         trained = f"{model.gpus} {plural(model.gpus, 'GPU')}"
         click.echo(f"trained on {trained}, measured on the CPU: digits may differ", err=True)
     metrics = evaluate(model, gpus=gpus)
-    click.echo(json.dumps(_json(model, metrics), indent=2) if as_json else measured(metrics))
+    shown = visible(measured(metrics))
+    click.echo(json.dumps(_json(model, metrics), indent=2) if as_json else shown)
 
 
 def say_which(model: Model) -> None:
     """Name the model on stderr."""
-    click.echo(f"{model}\n{model.checkpoint}", err=True)
+    click.echo(visible(f"{model}\n{model.checkpoint}", lines=True), err=True)
 
 
 def _json(model: Model, metrics: dict[str, float]) -> dict[str, object]:

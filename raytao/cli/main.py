@@ -1,6 +1,7 @@
 """``raytao``: parse, call, print. Data goes to stdout, talk to stderr.
 
-Exit codes: 0 done, 1 failed, 2 the user's mistake, 3 a damaged run folder, 130/143 interrupted.
+Exit codes: 0 done, 1 failed or canceled, 2 the user's mistake, 3 a damaged run folder,
+129/130/143 interrupted (the terminal closed, Ctrl-C, SIGTERM or `raytao pause`).
 Commands import what they need when they run, so that ``raytao --help`` is instant.
 """
 
@@ -15,7 +16,10 @@ import click
 
 import raytao
 from raytao.catalog import shipped_runs
+from raytao.cli.places import Output, Place
 from raytao.errors import RaytaoError
+from raytao.redact import redact
+from raytao.report.visible import visible
 
 EPILOG = f"Shipped runs: {', '.join(shipped_runs())}."
 
@@ -28,7 +32,7 @@ class Group(click.Group):
         try:
             return super().invoke(ctx)
         except RaytaoError as error:
-            click.echo(f"raytao: {error}", err=True)
+            click.echo(f"raytao: {visible(redact(str(error)), lines=True)}", err=True)
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
             click.echo("raytao: interrupted", err=True)
@@ -42,6 +46,13 @@ def main() -> None:
     logging.basicConfig(format="raytao: %(message)s", level=logging.WARNING, stream=sys.stderr)
 
 
+ALLOW_CHANGED = click.option(
+    "--allow-changed",
+    is_flag=True,
+    help="Go on although the folder's run was another search, or of other data.",
+)
+
+
 @main.command()
 @click.argument("run")
 @click.argument("assignments", nargs=-1, metavar="[KEY=VALUE]...")
@@ -52,7 +63,8 @@ def main() -> None:
     show_default=True,
     help="auto: go on if the results folder already holds this run.",
 )
-def run(run: str, assignments: tuple[str, ...], resume: str) -> None:
+@ALLOW_CHANGED
+def run(run: str, assignments: tuple[str, ...], resume: str, allow_changed: bool) -> None:
     """Tune a network.
 
     RUN is a run file, or the name of a shipped one.
@@ -65,24 +77,117 @@ def run(run: str, assignments: tuple[str, ...], resume: str) -> None:
     from raytao.setup.resolve import resolve
 
     setup = resolve(run, assignments)
-    inspect_folder(setup, resume=resume == "auto")
-    sys.exit(run_setup(setup))
+    inspect_folder(setup, resume=resume == "auto", allow_changed=allow_changed)
+    sys.exit(run_setup(setup, allow_changed=allow_changed))
 
 
 @main.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=Place())
 @click.argument("assignments", nargs=-1, metavar="[KEY=VALUE]...")
-def resume(folder: Path, assignments: tuple[str, ...]) -> None:
+@click.option(
+    "--max-recommendations", type=click.IntRange(min=1), metavar="N", help="A longer plan."
+)
+@click.option(
+    "--brackets", type=click.IntRange(min=1), metavar="N", help="A longer plan, for hyperband."
+)
+@ALLOW_CHANGED
+def resume(
+    folder: Path,
+    assignments: tuple[str, ...],
+    max_recommendations: int | None,
+    brackets: int | None,
+    allow_changed: bool,
+) -> None:
     """Go on with the run in FOLDER, where its event log ends.
 
-    KEY=VALUE may change where and how wide it runs: slots=8, address=…, resources.cpus=2.
+    KEY=VALUE may change where, how wide and how long it runs: slots=8, address=…,
+    resources.cpus=2, budget.hours=20. A finished run goes on under a longer plan.
     """
     from raytao.cli.running import run_setup
+    from raytao.setup.damage import copy_kept
     from raytao.setup.folder import open_folder
     from raytao.setup.reopen import relocated
 
-    setup, _ = open_folder(folder)
-    sys.exit(run_setup(relocated(setup, assignments)))
+    with copy_kept(folder):
+        setup, _ = open_folder(folder)
+    longer = {"max_recommendations": max_recommendations, "brackets": brackets}
+    added = [f"brain.{name}={value}" for name, value in longer.items() if value is not None]
+    moved = relocated(setup, [*assignments, *added])
+    sys.exit(run_setup(moved, allow_changed=allow_changed, go_on=True))
+
+
+def of_a_running_run(command: Callable[..., None]) -> Callable[..., None]:
+    """The arguments of the three ways to end a run from outside."""
+    waiting = click.option(
+        "--timeout",
+        type=click.FloatRange(min=0),
+        default=300,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long to wait for the run's driver.",
+    )
+    return click.argument("folder", type=Place())(waiting(command))
+
+
+@main.command()
+@of_a_running_run
+def stop(folder: Path, timeout: float) -> None:
+    """End the run in FOLDER well, with the best model so far.
+
+    Its trials end with the epoch they are in, and the winner is measured on the test set; where
+    nobody drives the run, it is not. `raytao resume` goes on with the rest of the plan.
+    """
+    from raytao.cli.stopping import end_run
+    from raytao.setup.request import Ask
+
+    end_run(Ask.STOP, folder, timeout)
+
+
+@main.command()
+@of_a_running_run
+def pause(folder: Path, timeout: float) -> None:
+    """Interrupt the run in FOLDER, as Ctrl-C does: its trials end now, `raytao resume` goes on."""
+    from raytao.cli.stopping import end_run
+    from raytao.setup.request import Ask
+
+    end_run(Ask.PAUSE, folder, timeout)
+
+
+@main.command()
+@of_a_running_run
+def cancel(folder: Path, timeout: float) -> None:
+    """End the run in FOLDER now; its status is Canceled, and its driver exits with 1.
+
+    What was found stays, and so does the best model so far, which is not measured.
+    """
+    from raytao.cli.stopping import end_run
+    from raytao.setup.request import Ask
+
+    end_run(Ask.CANCEL, folder, timeout)
+
+
+@main.command()
+@click.argument("folder", type=Place())
+def repair(folder: Path) -> None:
+    """Cut the damaged event log in FOLDER off where it can be trusted.
+
+    A copy is kept. What was trained after that place is told again by the experiments' own
+    folders; recommendations that the log does not know any more are set aside.
+    """
+    from raytao.cli.repairing import repair_folder
+
+    repair_folder(folder)
+
+
+@main.command()
+@click.argument("folder", type=Place())
+def redraw(folder: Path) -> None:
+    """Draw TAO's files in FOLDER again from its event log."""
+    from raytao.setup.drawing import redraw as draw
+    from raytao.setup.folder import open_folder
+
+    draw(open_folder(folder)[0])
+    click.echo(f"drawn again: {folder}")
 
 
 @main.command()
@@ -98,7 +203,7 @@ def plan(run: str, assignments: tuple[str, ...], as_json: bool) -> None:
 
 
 @main.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=Place())
 @click.option("--watch", is_flag=True, help="Renew until the run ends.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(folder: Path, watch: bool, as_json: bool) -> None:
@@ -109,12 +214,12 @@ def status(folder: Path, watch: bool, as_json: bool) -> None:
 
 
 @main.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=Place())
 @click.option(
     "-o",
     "--output",
     metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=Output(),
     help="Where to write it; default: report.html in FOLDER.",
 )
 def report(folder: Path, output: Path | None) -> None:
@@ -132,14 +237,14 @@ def report(folder: Path, output: Path | None) -> None:
     "spec_file",
     required=True,
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=Place(),
     help="The train spec.",
 )
 @click.option(
     "-r",
     "--results",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=Place(),
     help="Keep log, status and weights here; default: nothing is kept.",
 )
 @click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="Stop after N epochs.")
@@ -157,12 +262,12 @@ def train(network: str, spec_file: Path, results: Path | None, epochs: int | Non
 def of_a_model(command: Callable[..., None]) -> Callable[..., None]:
     """The arguments that say which model is meant."""
     marks = [
-        click.argument("place", type=click.Path(path_type=Path)),
+        click.argument("place", type=Place()),
         click.option("--network", metavar="NAME", help="Of a spec that no run wrote."),
         click.option(
             "--checkpoint",
             metavar="FILE",
-            type=click.Path(path_type=Path),
+            type=Place(),
             help="Other weights than those of PLACE.",
         ),
     ]
@@ -199,7 +304,7 @@ def evaluate(place: Path, network: str | None, checkpoint: Path | None, as_json:
     "-o",
     "--output",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=Output(),
     help="Default: exported/model.torchscript.pt or exported/model.onnx in the results folder.",
 )
 @click.option("--force", is_flag=True, help="Replace a file that is there.")

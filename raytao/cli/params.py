@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,6 +14,7 @@ from raytao import catalog
 from raytao.errors import SettingsError, SpaceError
 from raytao.networks.base import Network
 from raytao.report.ranges import range_of
+from raytao.report.visible import visible
 from raytao.space import Eligibility, Row, build_space
 from raytao.spec import Document
 from raytao.tao.card import Card, load_card
@@ -48,14 +49,19 @@ def show_params(name: str | None, *, as_json: bool) -> None:
     """Print a network's parameters on stdout, or the networks there are."""
     if name is None:
         listed = {network: _about(network) for network in _networks()}
-        click.echo(json.dumps(listed, indent=2) if as_json else "\n".join(_items(listed)))
+        click.echo(json.dumps(listed, indent=2) if as_json else _text(_items(listed)))
         return
     card = _card(name)
     groups = sort_rows(card.table(), card.default_spec(), card.epoch_key)
     if as_json:
         click.echo(json.dumps(params_json(card, groups), indent=2))
     else:
-        click.echo("\n".join(_lines(card, groups)))
+        click.echo(_text(_lines(card, groups)))
+
+
+def _text(lines: Iterable[str]) -> str:
+    """Lines of ours, of which a plugin's card and table hold a part."""
+    return "\n".join(map(visible, lines))
 
 
 def sort_rows(rows: Sequence[Row], spec: Document, epoch_key: str) -> Groups:

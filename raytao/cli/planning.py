@@ -37,5 +37,7 @@ def plan_json(setup: Setup, found: Forecast) -> dict[str, object]:
         "exact": found.plan.exact,
         "longest_training": found.plan.longest,
         "disk_bytes": found.disk,
-        "notes": [*setup.notes, *found.plan.notes],
+        "checkpoint_gb": setup.settings.checkpoint_gb,
+        "budget": {key: limit for key, limit in vars(setup.budget).items() if limit is not None},
+        "notes": [*setup.notes, *found.notes],
     }

@@ -7,18 +7,19 @@ import click
 from raytao.automl.conduct import Outcome, conduct
 from raytao.report.progress import terminal_observer
 from raytao.report.summary import summary
+from raytao.report.talk import talk
 from raytao.runs.log import read_log
 from raytao.runs.store import LocalStore
 from raytao.setup.setup import Setup
 from raytao.tao import layout
 
 
-def run_setup(setup: Setup) -> int:
-    """Run to the end, or until interrupted; return the exit code. A finished run stays."""
+def run_setup(setup: Setup, *, allow_changed: bool = False, go_on: bool = False) -> int:
+    """Run to the end, or until interrupted; return the exit code. See ``conduct``."""
     from raytao.tune.interrupts import Interrupted
 
     try:
-        outcome = conduct(setup, terminal_observer, lambda line: click.echo(line, err=True))
+        outcome = conduct(setup, terminal_observer, talk, allow_changed=allow_changed, go_on=go_on)
     except (Interrupted, KeyboardInterrupt) as stop:
         begun = bool(read_log(LocalStore(setup.results), layout.EVENTS))
         how = f"go on with: raytao resume {setup.results}" if begun else "nothing was written"
@@ -30,4 +31,6 @@ def run_setup(setup: Setup) -> int:
 def _conclude(setup: Setup, outcome: Outcome) -> int:
     for line in summary(outcome.state, setup.results, outcome.seconds):
         click.echo(line)
-    return 0 if outcome.state.incumbent else 1
+    finished = outcome.state.finished
+    canceled = finished is not None and finished.status == "Canceled"
+    return 0 if outcome.state.incumbent and not canceled else 1

@@ -9,14 +9,18 @@ from pathlib import Path
 import click
 from rich.console import Console, Group
 from rich.live import Live
+from rich.text import Text
 
 from raytao.brains.base import Plan
 from raytao.report.progress import header
 from raytao.report.terminal import indicators, live, trials_table
-from raytao.report.words import status_word
+from raytao.report.visible import visible
+from raytao.report.words import clock, how_to_go_on, status_word
 from raytao.runs.eta import Remaining, remaining
+from raytao.runs.owner_file import Owner
+from raytao.runs.process import Life
 from raytao.runs.state import RunState
-from raytao.setup.folder import is_driven, open_folder, read_state
+from raytao.setup.folder import driver_of, is_driven, open_folder, read_state
 from raytao.setup.setup import Setup
 from raytao.tao.export import controller_json, metadata_json
 
@@ -28,33 +32,64 @@ def show_status(folder: Path, *, watch: bool, as_json: bool) -> None:
     setup, state = open_folder(folder)
     plan = setup.new_brain().plan()
     if as_json:
-        word = status_word(state, driven=is_driven(folder))
-        click.echo(json.dumps(status_json(state, _left(state, plan, setup), word), indent=2))
+        told = status_json(state, _left(state, plan, setup), driver_of(folder))
+        click.echo(json.dumps(told, indent=2))
         return
     if watch:
         _watch(folder, setup, plan)
         return
     console = Console()
-    console.print(header(setup), style="bold", highlight=False)
-    console.print(_status_line(folder, state), highlight=False)
+    console.print(Text(visible(header(setup), lines=True), style="bold"))
+    console.print(_status_line(folder, state))
     console.print(indicators(state, _left(state, plan, setup), plan))
     console.print(trials_table(state, limit=None))
 
 
-def status_json(state: RunState, left: Remaining, word: str) -> dict[str, object]:
-    """TAO's indicators and the list of trials."""
+def status_json(state: RunState, left: Remaining, owner: Owner | None) -> dict[str, object]:
+    """TAO's indicators, the list of trials, and who has claimed the run."""
     return {
-        "status": word,
+        "status": status_word(state, driven=_drives(owner)),
         "automl_metadata": metadata_json(state, left),
         "controller": controller_json(state),
+        "owner": owner
+        and {
+            "host": owner.process.host,
+            "pid": owner.process.pid,
+            "since": owner.started,
+            "life": owner.life().value,
+            "silent_seconds": round(owner.silent_for(), 1),
+        },
     }
 
 
-def _status_line(folder: Path, state: RunState) -> str:
-    word = status_word(state, driven=is_driven(folder))
-    if word != "Interrupted":
-        return f"status {word}"
-    return f"status {word}: no raytao drives it here\ngo on with: raytao resume {folder}"
+def _drives(owner: Owner | None) -> bool:
+    return owner is not None and owner.seems_alive()
+
+
+def _status_line(folder: Path, state: RunState) -> Text:
+    owner = driver_of(folder)
+    word = status_word(state, driven=_drives(owner))
+    said = f"status {word}"
+    if not state.finished:
+        said += f": {_described(owner) if owner else 'no raytao drives it'}"
+    if state.stopped:
+        said += f"\nended before its plan: {state.stopped.reason}"
+    if rest := how_to_go_on(state, folder):
+        said += f"\n{rest}"
+    if word == "Interrupted":
+        said += f"\ngo on with: raytao resume {folder}"
+    return Text(visible(said, lines=True))
+
+
+def _described(owner: Owner) -> str:
+    """Who has claimed the run, and what is known of it."""
+    match owner.life():
+        case Life.ALIVE:
+            return str(owner)
+        case Life.GONE:
+            return f"no raytao drives it ({owner}, is gone)"
+        case Life.UNSEEN:
+            return f"{owner}, last heard of {clock(owner.silent_for())} ago (by two clocks)"
 
 
 def _watch(folder: Path, setup: Setup, plan: Plan) -> None:
@@ -71,4 +106,4 @@ def _watch(folder: Path, setup: Setup, plan: Plan) -> None:
 
 def _left(state: RunState, plan: Plan, setup: Setup) -> Remaining:
     at_once = max(1, len(state.running()), setup.settings.slots or 1)
-    return remaining(state, plan, at_once)
+    return remaining(state, plan, at_once, setup.budget)

@@ -15,12 +15,15 @@ import click
 from raytao import catalog
 from raytao.errors import FolderError, SettingsError, SpecError
 from raytao.networks.base import Network
+from raytao.redact import Redactor, redactor
+from raytao.report.visible import visible
 from raytao.report.words import plural
 from raytao.runs.store import LocalStore, MemoryStore, Store
 from raytao.setup.resolve import check_spec
 from raytao.spec import Document
 from raytao.tao import layout
 from raytao.tao.card import Card, load_card
+from raytao.trials.log_pump import RedactedStream
 from raytao.trials.messages import Broken, Ended, EpochDone, Event, Job
 from raytao.trials.provenance import read_provenance
 from raytao.trials.runner import run
@@ -90,18 +93,22 @@ def _train(job: Job, store: Store) -> int:
         if isinstance(event, EpochDone):
             shown = " ".join(f"{k} {v:.6g}" for k, v in event.metrics.items())
             with suppress(BrokenPipeError):  # whoever read along may stop reading
-                click.echo(f"epoch {event.epoch}/{job.stop_epoch} {shown}", file=stdout)
+                click.echo(visible(f"epoch {event.epoch}/{job.stop_epoch} {shown}"), file=stdout)
 
-    with redirect_stdout(_LogFile(store, f"{layout.TRAINED}/{layout.LOG}")):
+    with (
+        _LogFile(store, f"{layout.TRAINED}/{layout.LOG}", redactor(job.spec)) as log,
+        redirect_stdout(log),
+    ):
         run(job, store, emit)
     last = told[-1]
     if isinstance(last, Broken):
-        click.echo(f"raytao: training failed ({last.kind.value}): {last.reason}", err=True)
+        said = f"raytao: training failed ({last.kind.value}): {last.reason}"
+        click.echo(visible(said), err=True)
         return 1
     done = read_provenance(store, layout.TRAINED)
     if done is not None and done.best_epoch is not None:
         best = done.history[done.best_epoch]
-        click.echo(f"best epoch {done.best_epoch}: {job.metric} {best[job.metric]!r}")
+        click.echo(visible(f"best epoch {done.best_epoch}: {job.metric} {best[job.metric]!r}"))
     cut_short = isinstance(last, Ended) and last.epoch < job.stop_epoch
     return INTERRUPTED if cut_short else 0
 
@@ -109,14 +116,24 @@ def _train(job: Job, store: Store) -> int:
 class _LogFile(io.TextIOBase):
     """What the trainer prints, kept as a trial's is; the epochs are told in our own words."""
 
-    def __init__(self, store: Store, key: str) -> None:
+    def __init__(self, store: Store, key: str, redact: Redactor) -> None:
         self._store = store
         self._key = key
+        self._stream = RedactedStream(redact)
 
     def write(self, text: str) -> int:
-        """Append to the log."""
-        self._store.append_batch(self._key, text.encode(), durable=False)
+        """Append lines to the log as they end."""
+        self._append(self._stream.feed(text.encode(errors="surrogateescape")))
         return len(text)
+
+    def close(self) -> None:
+        """Append the line that did not end."""
+        if not self.closed:
+            self._append(self._stream.end())
+        super().close()
+
+    def _append(self, data: bytes) -> None:
+        self._store.append_batch(self._key, data, durable=False)
 
 
 def _store(results: Path | None, spec: Document) -> Store:

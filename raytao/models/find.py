@@ -14,7 +14,7 @@ from raytao.runs.log import read_log
 from raytao.runs.state import Phase, RunState
 from raytao.runs.store import LocalStore
 from raytao.setup.resolve import check_spec
-from raytao.spec import Document
+from raytao.spec import Document, resolved
 from raytao.spec.document import FORMATS
 from raytao.spec.tree import OPEN
 from raytao.tao import layout
@@ -84,6 +84,8 @@ def _of_file(file: Path, network: str | None, checkpoint: Path | None) -> Model:
 def _told(folder: Path) -> Provenance | None:
     """The raytao.json of a folder, if there is one."""
     whole = folder.resolve()
+    if not whole.name:  # the root of the file system
+        return None
     return read_provenance(LocalStore(whole.parent), whole.name)
 
 
@@ -143,7 +145,7 @@ def _written(file: Path, name: str | None, checkpoint: Path | None) -> Model:
     return Model(
         network=name,
         spec=spec,
-        checkpoint=checkpoint or Path(str(written)),
+        checkpoint=checkpoint or Path(str(resolved({CHECKPOINT_KEY: written})[CHECKPOINT_KEY])),
         home=file.parent,
         gpus=gpus if type(gpus) is int else 0,
     )
@@ -187,8 +189,8 @@ def _no_model(folder: Path) -> FolderError:
     if best is not None:
         return FolderError(
             f"{folder} holds no best model: recommendation {best.trial} leads, but its trainer "
-            f"saved no weights of epoch {best.epoch}",
-            remedy=SAVE,
+            f"saved no weights of epoch {best.epoch}, or it was removed",
+            remedy=f"raytao redraw {folder} draws it again, if there are weights; {SAVE}",
         )
     if state.finished is not None:
         return FolderError(

@@ -15,8 +15,9 @@ from raytao import catalog
 from raytao.errors import DataError, FolderError, RaytaoError, SettingsError, SpecError, Where
 from raytao.networks.base import Network
 from raytao.networks.function import NAME as FUNCTION
+from raytao.redact import redactor
 from raytao.runs.store import LocalStore
-from raytao.spec import Document
+from raytao.spec import Document, resolved
 from raytao.trials.context import finite
 
 if TYPE_CHECKING:
@@ -73,13 +74,13 @@ def load(model: Model) -> torch.nn.Module:
     """
     network, weights = network_of(model), model.read()
     with _blaming(model, "load"):
-        return network.load(model.spec.plain(), weights)
+        return network.load(resolved(model.spec.plain()), weights)
 
 
 def example(model: Model) -> torch.Tensor:
     """A batch of raw inputs for the module that ``load`` gives."""
     with _blaming(model, "show an input of"):
-        return network_of(model).example(model.spec.plain())
+        return network_of(model).example(resolved(model.spec.plain()))
 
 
 def evaluate(
@@ -101,7 +102,7 @@ def evaluate(
     network, weights = network_of(model), model.read()
     with _blaming(model, "measure"):
         measured = network.evaluate(
-            model.spec.plain(),
+            resolved(model.spec.plain()),
             weights,
             threads=model.threads if threads is None else threads,
             gpus=gpus_here(model) if gpus is None else gpus,
@@ -148,7 +149,8 @@ def _blaming(model: Model, verb: str) -> Iterator[None]:
     except RaytaoError:
         raise
     except Exception as error:
-        said = " ".join(f"{type(error).__name__}: {error}".split())
+        redact = redactor(model.spec.plain())
+        said = " ".join(redact(f"{type(error).__name__}: {error}").split())
         raise RaytaoError(
             f"network {model.network!r} cannot {verb} {model.checkpoint}: {said}"
         ) from error

@@ -10,7 +10,7 @@ from html import escape
 
 from raytao.brains.base import Plan
 from raytao.report.words import clock, describe_best, gain
-from raytao.runs.eta import Remaining
+from raytao.runs.eta import Remaining, whole
 from raytao.runs.state import Phase, RunState, TrialState
 
 ROWS = 8
@@ -43,7 +43,7 @@ def block(
         left: what is left of it.
         plan: what was planned.
     """
-    done = 1.0 if state.finished else min(1.0, state.epochs / max(1, plan.epochs))
+    done = 1.0 if state.finished else min(1.0, state.epochs / max(1, whole(state, plan).epochs))
     return (
         '<div style="font-family:system-ui,sans-serif;font-size:13px;max-width:760px">'
         f'<div style="font-weight:600">{escape(title)}</div>'
@@ -69,18 +69,22 @@ def _bar(done: float) -> str:
 def _indicators(status: str, state: RunState, left: Remaining, plan: Plan) -> str:
     """TAO's four, and the gain over the user's own spec."""
     best, metric = state.incumbent, state.opened.metric if state.opened else "metric"
-    rows = [("Status", status), ("Current experiment", f"{len(state.trials)} of {plan.trials}")]
+    end = whole(state, plan)
+    rows = [("Status", status), ("Current experiment", f"{len(state.trials)} of {end.trials}")]
     if not state.finished:
         rows += [
-            ("Epochs pending", f"{left.epochs} of {plan.epochs}"),
+            ("Epochs pending", f"{left.epochs} of {end.epochs}"),
             ("Time remaining", clock(left.seconds)),
         ]
+    if left.budget:
+        rows.append(("Budget used", left.budget))
     shown = f"{metric} {best.value:.4f} ({describe_best(best)})" if best else "–"
     rows.append(("Best so far", shown))
     if best:
         rows += [("", line) for line in gain(state).splitlines()]
-    if state.tested and state.tested.metrics:
-        measured = ", ".join(f"{name} {value:.4g}" for name, value in state.tested.metrics.items())
+    tested = state.measured
+    if tested and tested.metrics:
+        measured = ", ".join(f"{name} {value:.4g}" for name, value in tested.metrics.items())
         rows.append(("Test set", measured))
     cells = "".join(
         f'<tr style="background:none"><td style="{_CELL};opacity:.7">{escape(name)}</td>'

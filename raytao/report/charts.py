@@ -24,6 +24,7 @@ from raytao.report.canvas import (
 from raytao.report.ladders import ladders
 from raytao.report.panel import GAP, draw_bracket, explain_dots
 from raytao.report.series import Improvement, lowest_shown, takeovers, thinned
+from raytao.report.visible import visible
 from raytao.runs.state import RunState, TrialState
 from raytao.types import SCORE, Direction
 
@@ -50,7 +51,7 @@ def incumbent(state: RunState, series: Sequence[Improvement]) -> Figure:
         state: the run.
         series: `raytao.report.series.improvements` of the same log.
     """
-    figure, axes = _figure(f"Best {_metric(state)} so far")
+    figure, axes = _figure(f"Best {visible(_metric(state))} so far")
     axes.set_xlabel("epochs trained, all recommendations together")
     _name_value_axis(axes, state)
     if not series:
@@ -91,7 +92,7 @@ def learning_curves(state: RunState, limit: int = LIMIT) -> Figure:
         state: the run.
         limit: above so many trials the other curves turn thin and lose their end points.
     """
-    figure, axes = _figure(f"{_metric(state)} by epoch, every recommendation")
+    figure, axes = _figure(f"{visible(_metric(state))} by epoch, every recommendation")
     axes.set_xlabel("epoch of the recommendation")
     _name_value_axis(axes, state)
     drawn = [trial for trial in state.trials.values() if trial.history]
@@ -168,7 +169,7 @@ def _direction(state: RunState) -> Direction:
 
 def _name_value_axis(axes: Axes, state: RunState) -> None:
     better = "larger" if _direction(state) is Direction.MAXIMIZE else "smaller"
-    label = f"{_metric(state)} ({better} is better)"
+    label = f"{visible(_metric(state))} ({better} is better)"
     axes.set_ylabel(label, color=MUTED, fontsize=10, parse_math=False)
 
 

@@ -33,7 +33,7 @@ class Rung:
 
 
 def ladders(state: RunState, plan: Plan) -> tuple[tuple[Rung, ...], ...]:
-    """The rungs of every bracket, as far as the run has come.
+    """The rungs of every bracket of the search that goes on, as far as it has come.
 
     Trials are numbered bracket by bracket, as the plan's first rungs are wide. A plan without a
     second rung anywhere has no ladders.
@@ -43,7 +43,8 @@ def ladders(state: RunState, plan: Plan) -> tuple[tuple[Rung, ...], ...]:
         rows.setdefault(row.bracket, []).append(row)
     if all(len(bracket) == 1 for bracket in rows.values()):
         return ()
-    bounds = [0, *accumulate(bracket[0].trials for bracket in rows.values())]
+    widths = (bracket[0].trials for bracket in rows.values())
+    bounds = list(accumulate(widths, initial=state.first))
     return tuple(
         _ladder(bracket, [state.trials[n] for n in range(first, end) if n in state.trials])
         for bracket, (first, end) in zip(rows.values(), pairwise(bounds), strict=True)

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any
 
 from raytao.report.block import block
+from raytao.report.words import outcome
 from raytao.runs.eta import Remaining
 from raytao.runs.events import Event
 from raytao.runs.state import RunState
@@ -48,7 +49,7 @@ class NotebookObserver:
         self._last = (state, left)
         if time.monotonic() >= self._next or state.finished:
             self._next = time.monotonic() + REFRESH_SECONDS
-            self._draw("Running" if state.finished is None else state.finished.status)
+            self._draw(outcome(state))
 
     def close(self) -> None:
         """Leave a block that says how the run was left."""

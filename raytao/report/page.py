@@ -22,7 +22,9 @@ from raytao.report.canvas import COLORS
 from raytao.report.series import improvements
 from raytao.report.summary import measured
 from raytao.report.svg import inline_svg
+from raytao.report.visible import visible
 from raytao.report.words import clock, describe_best, gain, number, plural, status_word
+from raytao.runs.eta import whole
 from raytao.runs.events import Opened, Resumed
 from raytao.runs.log import Record
 from raytao.runs.state import Phase, RunState, TrialState
@@ -90,7 +92,11 @@ def render(setup: Setup, records: Sequence[Record], now: datetime, *, driven: bo
     plan = setup.new_brain().plan()
     template = files("raytao.report").joinpath("page.html.j2").read_text(encoding="utf-8")
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        finalize=_shown,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     return environment.from_string(template).render(
         light=COLORS,
@@ -101,7 +107,7 @@ def render(setup: Setup, records: Sequence[Record], now: datetime, *, driven: bo
         status=status_word(state, driven=driven),
         status_note=_status_note(setup, state, driven=driven),
         cards=list(_cards(setup, state, plan)),
-        facts=list(_facts(setup, records, now)),
+        facts=list(_facts(setup, records, state, now)),
         best=_best_model(setup, state),
         charts=list(_charts(state, records, plan)),
         names=setup.space.names,
@@ -112,9 +118,16 @@ def render(setup: Setup, records: Sequence[Record], now: datetime, *, driven: bo
     )
 
 
+def _shown(value: object) -> object:
+    """What the template prints; what it escapes is also made visible."""
+    return visible(value, lines=True) if type(value) is str else value
+
+
 def _status_note(setup: Setup, state: RunState, *, driven: bool) -> tuple[str, str]:
     """A sentence, and a command that goes with it."""
     folder = shlex.quote(str(setup.results))
+    if state.finished and state.stopped:
+        return f"{state.stopped.reason}; the rest of its plan:", f"raytao resume {folder}"
     if state.finished:
         return state.finished.reason, ""
     if driven:
@@ -130,21 +143,25 @@ def _cards(setup: Setup, state: RunState, plan: Plan) -> Iterator[tuple[str, str
     else:
         lines = [describe_best(best), *gain(state).splitlines()]
         yield f"Best {setup.metric}", number(best.value), lines
-    if state.tested and state.tested.reason:
-        yield "Test set", NOTHING, [f"not measured: {state.tested.reason}"]
-    elif state.tested:
-        metrics = state.tested.metrics
+    tested = state.measured
+    if tested and tested.reason:
+        yield "Test set", NOTHING, [f"not measured: {tested.reason}"]
+    elif tested:
+        metrics = tested.metrics
         same = metrics.get(f"test_{setup.metric.removeprefix('val_')}")
         value = NOTHING if same is None else number(same)
         yield "Test set", value, [measured(metrics), "held out, measured once"]
     bound = "" if plan.exact else "at most "
     failed = len(state.by_phase(Phase.FAILED))
-    lines = [f"{len(state.trials)} of {bound}{plan.trials} recommendations"]
+    end = whole(state, plan)
+    lines = [f"{len(state.trials)} of {bound}{end.trials} recommendations"]
     lines += [f"{failed} of them failed"] if failed else []
-    yield "Epochs trained", f"{state.epochs} of {bound}{plan.epochs}", lines
+    yield "Epochs trained", f"{state.epochs} of {bound}{end.epochs}", lines
 
 
-def _facts(setup: Setup, records: Sequence[Record], now: datetime) -> Iterator[tuple[str, str]]:
+def _facts(
+    setup: Setup, records: Sequence[Record], state: RunState, now: datetime
+) -> Iterator[tuple[str, str]]:
     brain = setup.identity()["brain"]
     given = [f"{k} {_plain(v)}" for k, v in brain.items() if k != "name" and v is not None]
     yield "Network", setup.card.name
@@ -153,8 +170,10 @@ def _facts(setup: Setup, records: Sequence[Record], now: datetime) -> Iterator[t
     yield "Searched", f"{len(setup.space.names)} {plural(len(setup.space.names), 'parameter')}"
     yield "Seed", str(setup.settings.seed)
     began, last = records[0].at, records[-1].at
+    driven = state.driven  # by clocks that never jump; early logs do not tell it
+    worked = f", after {clock(driven)} of work" if driven else ""
     yield "Began", _time(began, now)
-    yield "Last news", f"{_time(last, now)}, {clock(last - began)} after the beginning"
+    yield "Last news", f"{_time(last, now)}{worked}"
     yield "raytao", ", ".join(_versions(records))
     yield "Results", str(setup.results)
 

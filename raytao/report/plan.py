@@ -11,6 +11,7 @@ from rich.table import Table
 
 from raytao.brains.base import Plan
 from raytao.report.ranges import range_of
+from raytao.report.visible import visible
 from raytao.setup.schedule import Forecast
 from raytao.setup.setup import Setup
 
@@ -23,7 +24,7 @@ def plan_text(setup: Setup, found: Forecast) -> str:
     width = max(len(name) for name in setup.space.names)
     lines = [_title(setup), "searched"]
     lines += [f"  {p.name:<{width}}  {range_of(p)}" for p in setup.space.parameters]
-    lines += [f"note: {note}" for note in (*setup.notes, *plan.notes)]
+    lines += [f"note: {note}" for note in (*setup.notes, *found.notes)]
     if len(plan.rows) > 1:
         drawn = io.StringIO()
         width = max(80, 14 * (1 + _brackets(plan)))
@@ -31,7 +32,7 @@ def plan_text(setup: Setup, found: Forecast) -> str:
         page.print(schedule_table(plan))
         lines += drawn.getvalue().rstrip("\n").splitlines()
     lines += [f"{name:<16} {value}" for name, value in _totals(setup, found)]
-    return "\n".join(lines)
+    return "\n".join(map(visible, lines))
 
 
 def plan_html(setup: Setup, found: Forecast) -> str:
@@ -56,7 +57,7 @@ def plan_html(setup: Setup, found: Forecast) -> str:
         f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>"
         for name, value in _totals(setup, found)
     )
-    notes = "".join(f"<div>note: {escape(n)}</div>" for n in (*setup.notes, *plan.notes))
+    notes = "".join(f"<div>note: {escape(n)}</div>" for n in (*setup.notes, *found.notes))
     return (
         f"<div><b>{escape(_title(setup))}</b><table>{searched}</table>{notes}{table}"
         f"<table>{totals}</table></div>"
@@ -74,6 +75,8 @@ def _totals(setup: Setup, found: Forecast) -> Iterator[tuple[str, str]]:
     yield "recommendations", str(plan.trials)
     yield "epochs", f"{bound}{plan.epochs}"
     yield "longest training", f"{plan.longest} epochs; your spec says {setup.epochs}"
+    if budget := str(setup.budget):
+        yield "budget", f"at most {budget}, over all resumptions"
     if found.disk is not None and found.checkpoint is not None:
         each = f"{found.checkpoint / MEGABYTE:.2f} MB each"
         yield "disk", f"at most {found.disk / MEGABYTE:.1f} MB of checkpoints ({each})"

@@ -10,12 +10,26 @@ from contextlib import contextmanager
 import click
 from rich.console import Console
 from rich.live import Live
+from rich.text import Text
 
 from raytao.report.summary import measured
 from raytao.report.terminal import live
+from raytao.report.visible import visible
 from raytao.report.words import clock, describe_best, plural
-from raytao.runs.eta import Remaining
-from raytao.runs.events import Broke, Event, Judged, Lost, Reported, Resumed, Started, Tested
+from raytao.runs.eta import Remaining, whole
+from raytao.runs.events import (
+    Broke,
+    Event,
+    Judged,
+    Lost,
+    Reported,
+    Resumed,
+    Retried,
+    Returned,
+    Started,
+    Stopped,
+    Tested,
+)
 from raytao.runs.state import RunState
 from raytao.setup.setup import Setup
 from raytao.types import EPOCHS
@@ -27,11 +41,12 @@ INDICATOR_SECONDS = 15.0
 
 def header(setup: Setup) -> str:
     """What is being run; fits 80 columns but for a long folder."""
-    brain = setup.settings.brain["name"]
+    brain, searched = setup.settings.brain["name"], len(setup.space.names)
+    budget = f"budget {setup.budget}\n" if str(setup.budget) else ""
     return (
         f"raytao {setup.card.name} · {brain} · {setup.metric} "
-        f"({setup.direction.value}) · {len(setup.space.names)} parameters\n"
-        f"results in {setup.results}"
+        f"({setup.direction.value}) · {searched} {plural(searched, 'parameter')}\n"
+        f"{budget}results in {setup.results}"
     )
 
 
@@ -60,9 +75,11 @@ class PlainObserver:
         self._next = time.monotonic() + INDICATOR_SECONDS
         best = state.incumbent
         shown = f"{best.value:.4f} ({describe_best(best)})" if best else "none yet"
+        used = f", used {left.budget}" if left.budget else ""
+        end = whole(state, self._plan)
         _say(
-            f"{len(state.trials)} of {self._plan.trials} experiments, {left.epochs} epochs "
-            f"pending, {clock(left.seconds)} remaining, best {shown}"
+            f"{len(state.trials)} of {end.trials} experiments, {left.epochs} epochs "
+            f"pending, {clock(left.seconds)} remaining{used}, best {shown}"
         )
 
     def _lines(self, event: Event, state: RunState) -> Iterator[str]:
@@ -85,16 +102,16 @@ class PlainObserver:
                 if retire:
                     beaten = ", ".join(str(n) for n in retire)
                     yield f"retired: {plural(len(retire), 'recommendation')} {beaten}"
-            case Broke(trial=trial, cause=cause, reason=reason):
-                yield f"recommendation {trial} failed ({cause}): {reason}"
-            case Lost(trial=trial, reason=reason):
-                yield f"recommendation {trial} lost its worker, offered again: {reason}"
             case Resumed():
-                yield f"resuming: {len(state.trials)} recommendations, {state.epochs} epochs known"
+                count, epochs = len(state.trials), state.epochs
+                yield (
+                    f"resuming: {count} {plural(count, 'recommendation')}, "
+                    f"{epochs} {plural(epochs, 'epoch')} known"
+                )
             case Tested(metrics=metrics, reason=reason):
                 yield f"test set: {reason or measured(metrics)}"
             case _:
-                pass
+                yield from _troubles(event, state)
 
     def _where(self, trial: int, state: RunState) -> Iterator[str]:
         place = state.trials[trial].place
@@ -104,6 +121,25 @@ class PlainObserver:
                 f"recommendation {trial} runs on node {place.node}, pid {place.pid}, "
                 f"{place.cpus:g} {plural(place.cpus, 'CPU')}, {place.gpus:g} GPUs"
             )
+
+
+def _troubles(event: Event, state: RunState) -> Iterator[str]:
+    """What kept a trial, or the run, from going on as planned."""
+    match event:
+        case Broke(trial=trial, cause=cause, reason=reason):
+            yield f"recommendation {trial} failed ({cause}): {reason}"
+        case Lost(trial=trial, reason=reason):
+            yield f"recommendation {trial} lost its worker, offered again: {reason}"
+        case Retried(trial=trial, cause=cause, reason=reason, smaller_batch=smaller):
+            how = "with half its batch" if smaller else "as it was"
+            yield f"recommendation {trial} broke ({cause}), offered again {how}: {reason}"
+        case Returned(trial=trial):
+            epochs = state.trials[trial].epochs
+            yield f"recommendation {trial} is left at epoch {epochs}"
+        case Stopped(reason=reason):
+            yield f"ending: {reason}"
+        case _:
+            pass
 
 
 class LiveObserver:
@@ -117,7 +153,7 @@ class LiveObserver:
 
     def connected(self, found: str) -> None:
         """Keep what Ray found above the table."""
-        self._view.console.print(found, style="dim")
+        self._view.console.print(Text(visible(found), style="dim"))
 
     def event(self, event: Event, state: RunState) -> None:
         """The table shows the state; events need no line of their own."""
@@ -143,5 +179,5 @@ def terminal_observer(setup: Setup) -> Iterator[PlainObserver | LiveObserver]:
 
 def _say(line: str) -> None:
     stamp = time.strftime("%H:%M:%S")
-    click.echo(f"{stamp} {line}", err=True)
+    click.echo(f"{stamp} {visible(line)}", err=True)
     sys.stderr.flush()

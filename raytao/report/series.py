@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import quantiles
 
-from raytao.runs.events import Broke, Opened, Reported
+from raytao.runs.events import Broke, Changed, Opened, Reported
 from raytao.runs.log import Record
-from raytao.types import SCORE
+from raytao.types import Direction
 
 OFF_SCALE = 100.0
 """An outlier lies this many spans of the better three quarters below them."""
@@ -30,16 +30,24 @@ def improvements(records: Sequence[Record]) -> tuple[Improvement, ...]:
     """The best value so far, whenever it changed, in the order of the log.
 
     Scores rise strictly. Epochs of trials that failed sooner or later count as trained, but
-    such a trial has no value and never led; so the last score is that of the incumbent.
+    such a trial has no value and never led; so the last score is that of the incumbent. Time is
+    counted in epochs: clocks jump. A metric that the run was changed to counts from the start.
     """
-    metric = next((r.event.metric for r in records if isinstance(r.event, Opened)), "")
+    opened = next(
+        (e for r in reversed(records) if isinstance(e := r.event, Opened | Changed)), None
+    )
+    if opened is None:
+        return ()
+    metric, direction = opened.metric, Direction(opened.direction)
     failed = {r.event.trial for r in records if isinstance(r.event, Broke)}
     reports = [r.event for r in records if isinstance(r.event, Reported)]
     found: list[Improvement] = []
     for after, report in enumerate(reports, start=1):
-        score = report.metrics[SCORE]
-        if report.trial not in failed and (not found or score > found[-1].score):
-            value = report.metrics[metric]
+        value = report.metrics.get(metric)
+        if value is None or report.trial in failed:
+            continue
+        score = direction.score(value)
+        if not found or score > found[-1].score:
             found.append(Improvement(after, report.trial, report.epoch, score, value))
     return tuple(found)
 

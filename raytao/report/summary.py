@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from raytao.report.words import clock, describe_best, gain, plural
+from raytao.report.visible import visible
+from raytao.report.words import clock, describe_best, gain, how_to_go_on, outcome, plural
 from raytao.runs.state import Phase, RunState
 from raytao.tao import layout
 
@@ -14,10 +15,14 @@ LISTED_FAILURES = 5
 
 def summary(state: RunState, results: Path, seconds: float | None) -> Iterator[str]:
     """Lines for people, the best model's path among them; ``seconds`` it took, if just now."""
+    yield from map(visible, _lines(state, results, seconds))
+
+
+def _lines(state: RunState, results: Path, seconds: float | None) -> Iterator[str]:
     count, epochs = len(state.trials), state.epochs
     took = "" if seconds is None else f" in {clock(seconds)}"
     yield (
-        f"{_status(state)}{took}: {count} {plural(count, 'recommendation')}, "
+        f"{outcome(state)}{took}: {count} {plural(count, 'recommendation')}, "
         f"{epochs} {plural(epochs, 'epoch')} trained"
     )
     best = state.incumbent
@@ -36,29 +41,37 @@ def summary(state: RunState, results: Path, seconds: float | None) -> Iterator[s
         yield f"validation   {metric} {best.value:.4f}"
         yield from (f"             {line}" for line in gain(state).splitlines())
         yield from _test(state)
+    yield from _smaller_batches(state)
     yield from _failures(state, results)
-
-
-def _status(state: RunState) -> str:
-    return state.finished.status if state.finished else "Running"
+    if rest := how_to_go_on(state, results):
+        yield f"go on        {rest}"
 
 
 def _test(state: RunState) -> Iterator[str]:
-    if state.tested is None:
+    tested = state.measured
+    if tested is None:
         return
-    if state.tested.reason:
-        yield f"test         not measured: {state.tested.reason}"
+    if tested.reason:
+        yield f"test         not measured: {tested.reason}"
         return
-    shown = measured(state.tested.metrics)
-    yield f"test         {shown}"
+    yield f"test         {measured(tested.metrics)}"
     yield "             (held out, measured once)"
 
 
+def _smaller_batches(state: RunState) -> Iterator[str]:
+    """Their models are not of the batch size that their recommendations say."""
+    halved = [str(trial.number) for trial in state.trials.values() if trial.halvings]
+    if halved:
+        yield f"note         smaller batch after out of memory: {', '.join(halved)}"
+
+
 def _failures(state: RunState, results: Path) -> Iterator[str]:
+    """A warning, where there is a result all the same."""
     failed = state.by_phase(Phase.FAILED)
     if not failed:
         return
-    yield f"failed       {len(failed)} of {len(state.trials)} {plural(len(failed), 'trial')}"
+    count = f"{len(failed)} of {len(state.trials)} {plural(len(state.trials), 'trial')}"
+    yield f"warning      {count} failed" if state.incumbent else f"failed       {count}"
     reasons: dict[str, list[int]] = {}
     for trial in failed:
         if trial.failure:

@@ -7,8 +7,9 @@ from rich.table import Table
 from rich.text import Text
 
 from raytao.brains.base import Plan
+from raytao.report.visible import visible
 from raytao.report.words import clock, describe_best, gain
-from raytao.runs.eta import Remaining
+from raytao.runs.eta import Remaining, whole
 from raytao.runs.state import Phase, RunState, TrialState
 
 ROWS = 12
@@ -31,11 +32,14 @@ def indicators(state: RunState, left: Remaining, plan: Plan) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim")
     table.add_column()
-    table.add_row("Current experiment", f"{len(state.trials)} of {plan.trials}")
-    table.add_row("Epochs pending", f"{left.epochs} of {plan.epochs}")
+    end = whole(state, plan)
+    table.add_row("Current experiment", f"{len(state.trials)} of {end.trials}")
+    table.add_row("Epochs pending", f"{left.epochs} of {end.epochs}")
     table.add_row("Time remaining", clock(left.seconds))
+    if left.budget:
+        table.add_row("Budget used", _cell(left.budget))
     shown = f"{metric} {best.value:.4f}  ({describe_best(best)})" if best else "–"
-    table.add_row("Best so far", shown)
+    table.add_row("Best so far", _cell(shown))
     if best:
         table.add_row("", gain(state))
     return table
@@ -46,12 +50,12 @@ def trials_table(state: RunState, limit: int | None = ROWS) -> Table:
     metric = state.opened.metric if state.opened else "metric"
     table = Table(box=None, padding=(0, 1), pad_edge=False, expand=True)
     for name in ("rec", "epochs", metric, "state"):
-        table.add_column(name, justify="right" if name != "state" else "left", no_wrap=True)
+        table.add_column(_cell(name), justify="right" if name != "state" else "left", no_wrap=True)
     table.add_column("why", overflow="ellipsis", no_wrap=True, ratio=1)  # the one that is cut
     order = sorted(state.trials.values(), key=_activity)
     shown = order if limit is None else sorted(order[:limit], key=lambda t: t.number)
     for trial in shown if limit is not None else state.trials.values():
-        table.add_row(*_row(trial, state), style=_STYLE[trial.phase])
+        table.add_row(*map(_cell, _row(trial, state)), style=_STYLE[trial.phase])
     return table
 
 
@@ -60,12 +64,17 @@ def live(header: str, state: RunState, left: Remaining, plan: Plan) -> Renderabl
     hidden = len(state.trials) - ROWS
     tail = Text(f"… and {hidden} more", style="dim") if hidden > 0 else Text("")
     return Group(
-        Text(header, style="bold"),
+        Text(visible(header, lines=True), style="bold"),
         indicators(state, left, plan),
         Text(""),
         trials_table(state),
         tail,
     )
+
+
+def _cell(text: str) -> Text:
+    """What others wrote is no markup: a reason may say ``[/INST]``."""
+    return Text(visible(text))
 
 
 def _activity(trial: TrialState) -> tuple[int, int]:

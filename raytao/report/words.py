@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from raytao.networks.function import LOOP
 from raytao.runs.state import Best, RunState
 from raytao.types import SCORE
 
@@ -44,6 +45,25 @@ def status_word(state: RunState, *, driven: bool) -> str:
     if state.finished:
         return state.finished.status
     return "Running" if driven else "Interrupted"
+
+
+def outcome(state: RunState) -> str:
+    """How a run stands, with why it ended before its plan: ``Done (stopped by request)``."""
+    if state.finished is None:
+        return "Running" if state.stopped is None else f"Running ({state.stopped.reason})"
+    why = "" if state.stopped is None else f" ({state.stopped.reason})"
+    return f"{state.finished.status}{why}"
+
+
+def how_to_go_on(state: RunState, folder: object) -> str:
+    """The command for a run that was ended before its plan; empty for any other."""
+    if state.opened is None or state.finished is None or state.stopped is None:
+        return ""
+    own = state.opened.setup.get("function")
+    if own is None:
+        return f"the rest of its plan: raytao resume {folder}"
+    loop = own["kind"] == LOOP
+    return f"the rest of its plan: {'.ask(resume=True)' if loop else '.resume(train=…)'}"
 
 
 def number(value: float) -> str:

@@ -34,7 +34,9 @@ def assign_spec_key(data: dict[str, Any], assignment: str, spec: Document) -> No
     if not spec.has(key):
         names = [*Settings.model_fields, *spec.keys()]
         raise SettingsError(f"unknown key {key!r}", remedy=did_you_mean(key, names))
-    data["set"] = {**flatten(data.get("set") or {}), key: value}
+    changes = data.get("set") or {}
+    if isinstance(changes, Mapping):  # what it is else is refused with the other settings
+        data["set"] = {**flatten(changes), key: value}
 
 
 def _put(data: dict[str, Any], keys: Sequence[str], value: Json) -> None:

@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-import fcntl
+import logging
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from raytao.errors import FolderError
 from raytao.networks.function import Function
+from raytao.runs import owner as owning
 from raytao.runs.log import read_log
+from raytao.runs.owner import Owned, Ownership, Say
+from raytao.runs.owner_file import STALE_SECONDS, Owner, owner_of
+from raytao.runs.process import Life, Process
 from raytao.runs.state import RunState
-from raytao.runs.store import LocalStore
+from raytao.runs.store import LocalStore, StoreError
+from raytao.setup.changes import changes, refuse_another_search
+from raytao.setup.damage import copy_kept, refuse_lost_log, repair_told
 from raytao.setup.reopen import reopen
 from raytao.setup.setup import Setup
-from raytao.spec import flatten
 from raytao.tao import layout
-from raytao.types import Json
 
-OURS = (layout.EVENTS, layout.RAY_SCRATCH, layout.LOCK)
+log = logging.getLogger(__name__)
+
+OURS = (layout.EVENTS, layout.RAY_SCRATCH, layout.OWNER)
 """What a driver leaves that was killed before its first record was whole."""
-
-LOOKING_SECONDS = 0.5
-"""Longest that somebody who looks whether a run is driven may hold up the one who drives it."""
-
-SHOWN = 8
-"""Differences that a refusal lists."""
 
 
 class Found(Enum):
@@ -39,37 +35,36 @@ class Found(Enum):
     SAME = "same"
 
 
-def inspect_folder(setup: Setup, *, resume: bool) -> Found:
+def inspect_folder(setup: Setup, *, resume: bool, allow_changed: bool = False) -> Found:
     """Decide whether ``setup`` may write to its results folder. Nothing is changed.
 
     Args:
         setup: the run that is asked for.
         resume: whether going on with the same run is wanted.
+        allow_changed: whether another search may go on in this run's folder.
 
     Raises:
         FolderError: if the folder holds another run, other files, or this run unasked.
     """
     folder = setup.results
     _refuse_unusable(folder)
-    if is_driven(folder):
-        raise _busy(folder)
-    state = RunState.fold(read_log(LocalStore(folder), layout.EVENTS))
+    owner = driver_of(folder)
+    if owner is not None and (owner.life() is Life.ALIVE or (not resume and owner.seems_alive())):
+        raise _busy(folder, owner)  # one elsewhere is watched before its run is gone on with
+    with copy_kept(folder):
+        state = RunState.fold(read_log(LocalStore(folder), layout.EVENTS))
     if state.opened is None:
+        refuse_lost_log(folder)
         if folder.is_dir() and any(path.name not in OURS for path in folder.iterdir()):
             raise FolderError(
                 f"{folder} is not empty and holds no raytao run",
                 remedy="choose another results_dir: nothing there was touched",
             )
         return Found.FRESH
-    differences = differing(state.opened.setup["identity"], setup.identity())
-    if differences:
-        listed = "\n".join(f"    {line}" for line in differences[:SHOWN])
-        more = len(differences) - SHOWN
-        tail = f"\n    … and {more} more" if more > 0 else ""
-        raise FolderError(
-            f"{folder} holds another run; it differs in\n{listed}{tail}",
-            remedy="choose another results_dir, or go back to the settings of that run",
-        )
+    search = changes(state.opened, setup).search
+    refuse_another_search(setup, search, allow_changed=allow_changed)
+    if search:
+        return Found.SAME  # whoever allows another search beside it wants to go on here
     if not resume and state.finished:
         raise FolderError(
             f"{folder} holds this run, finished ({state.finished.status})",
@@ -90,64 +85,68 @@ def _how_to_resume(setup: Setup) -> str:
     return ".ask(resume=True)" if setup.network.is_loop else ".fit(resume=True)"
 
 
-@contextmanager
-def owned(folder: Path) -> Iterator[None]:
-    """Be the one driver of the run in ``folder``: two would write one log, and ruin it.
+def claim(folder: Path, *, say: Say = log.warning) -> Ownership:
+    """Become the one driver of the run in ``folder``: two would write one log, and ruin it.
 
-    The lock is the kernel's: it ends with the process, however that ends.
+    A driver that was killed is followed at once on its own machine, and elsewhere after
+    ``STALE_SECONDS`` in which nothing was heard of it.
 
-    Raises:
-        FolderError: if another process holds it.
-    """
-    lock = claim(folder)
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def claim(folder: Path) -> FileLock:
-    """Become the driver of the run in ``folder`` until the lock is released; see `owned`.
+    Args:
+        folder: the results folder; it is there.
+        say: is told whom one waits for, and in whose place one is.
 
     Raises:
-        FolderError: if another process holds it.
+        FolderError: if another process, or another part of this one, drives it.
+        StoreError: if the folder cannot be written.
     """
-    lock = FileLock(folder / layout.LOCK)
     try:
-        lock.acquire(timeout=LOOKING_SECONDS)
-    except Timeout as error:
-        raise _busy(folder) from error
-    return lock
+        ownership = owning.claim(
+            LocalStore(folder.resolve(), must_exist=True), layout.OWNER, say=say
+        )
+    except Owned as held:
+        raise _busy(folder, held.owner) from held
+    if ownership.took_over is not None:
+        dead = ownership.took_over
+        say(f"took over from {dead}: it is dead, last seen {dead.last_seen}")
+    return ownership
+
+
+def driver_of(folder: Path) -> Owner | None:
+    """Who has claimed the run in ``folder`` and not released it, dead or alive; writes nothing.
+
+    None as well where that may not be read: whoever writes there finds out.
+    """
+    try:
+        return owner_of(LocalStore(folder), layout.OWNER)
+    except StoreError:
+        return None
 
 
 def is_driven(folder: Path) -> bool:
-    """Whether a process on this machine is driving the run in ``folder``; nothing is written.
-
-    A folder that may only be read can be asked as well: the lock is looked at, not taken.
-    """
-    try:
-        descriptor = os.open(folder / layout.LOCK, os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
+    """Whether a process is driving the run in ``folder``, as far as this machine can tell."""
+    owner = driver_of(folder)
+    return owner is not None and owner.seems_alive()
 
 
-def _busy(folder: Path) -> FolderError:
+def _busy(folder: Path, owner: Owner | None) -> FolderError:
+    remedy = (
+        f"watch it with: raytao status {folder} --watch\n  when it is gone, this folder is free: "
+        f"at once on its own machine, {STALE_SECONDS:g} s later on another"
+    )
+    if owner is not None and owner.process == Process.this():
+        remedy = "it is this very process: wait for the other search, or close() it"
     return FolderError(
-        f"another raytao is running in {folder}",
-        remedy=f"watch it with: raytao status {folder} --watch",
+        f"another raytao is running in {folder}: {owner or 'its owner file is torn'}",
+        remedy=remedy,
     )
 
 
 def _refuse_unusable(folder: Path) -> None:
     """Refuse a folder that cannot be made, or written, before Ray is started for nothing."""
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    above = (folder, *folder.absolute().parents)
+    there = next(path for path in above if path.is_symlink() or path.exists())
+    if there.is_symlink() and not there.exists():
+        raise FolderError(f"{there} is a link to nothing", remedy="choose another results_dir")
     if not there.is_dir():
         raise FolderError(f"{there} is a file", remedy="choose another results_dir")
     if not os.access(there, os.W_OK | os.X_OK):
@@ -175,30 +174,12 @@ def read_state(folder: Path) -> RunState:
     """
     if not folder.is_dir():
         raise FolderError(f"no folder {folder}")
-    state = RunState.fold(read_log(LocalStore(folder), layout.EVENTS))
+    with repair_told(folder):
+        state = RunState.fold(read_log(LocalStore(folder), layout.EVENTS))
     if state.opened is None:
+        refuse_lost_log(folder)
         raise FolderError(
             f"{folder} holds no raytao run: there is no {layout.EVENTS} in it",
             remedy="give the results folder that `raytao run` printed",
         )
     return state
-
-
-def differing(old: Mapping[str, Json], new: Mapping[str, Json]) -> list[str]:
-    """One line for every value that differs: ``key: old -> new``."""
-    before, after = flatten(_by_name(old)), flatten(_by_name(new))
-    keys = [*before, *(k for k in after if k not in before)]
-    return [
-        f"{key}: {before.get(key, '(absent)')} -> {after.get(key, '(absent)')}"
-        for key in keys
-        if before.get(key) != after.get(key) or (key in before) != (key in after)
-    ]
-
-
-def _by_name(value: Json) -> Json:
-    """Turn lists of named things into mappings, so that they differ key by key."""
-    if isinstance(value, Mapping):
-        return {key: _by_name(inner) for key, inner in value.items()}
-    if isinstance(value, list) and all(isinstance(v, Mapping) and "name" in v for v in value):
-        return {v["name"]: _by_name({k: v[k] for k in v if k != "name"}) for v in value}
-    return value

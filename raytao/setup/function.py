@@ -21,17 +21,17 @@ from raytao.networks.function import (
     Function,
     OwnFunction,
 )
+from raytao.setup.batch import refuse_smaller_batch
 from raytao.setup.brain import find_brain
+from raytao.setup.direction import doubt, natural
 from raytao.setup.places import Places
+from raytao.setup.secrets import refuse_secret_choices, refuse_secret_settings
 from raytao.setup.settings import Settings, validate
 from raytao.setup.setup import Setup
 from raytao.space import Space
 from raytao.spec import Document
 from raytao.tao.card import Card
 from raytao.types import SCORE, Direction, Json
-
-SMALLER_IS_BETTER: Final = ("loss", "error", "err", "mse", "rmse", "mae", "perplexity")
-"""Words in a metric's name that mean: minimize. TAO knows the first one only."""
 
 NOT_FOR_FUNCTIONS: Final = ("spec", "set", "search")
 
@@ -61,17 +61,21 @@ def function_setup(
     """
     place = Places(caller)
     name = OWN_LOOP if function is None else function.name
+    refuse_secret_settings({**data, "spec": first or {}}, place)
     with place.blame({"": []}, always=True):
         _refuse_settings_of_networks(data)
         settings = validate(Settings, {**data, "network": NAME}, place=place)
         settings = settings.model_copy(update={"evaluate": False})
         metric, direction, notes = _metric(settings, name)
+        refuse_secret_choices(space)
         spec = _spec(space, _length(function, name, epochs), settings.seed, first or {})
+        card = function_card(name, metric, direction)
+        refuse_smaller_batch(settings, card, spec, place)
     brain_class, brain_settings = find_brain(settings, place)
     setup = Setup(
         settings=settings,
         network=_network(function, name, metric),
-        card=function_card(name, metric, direction),
+        card=card,
         spec=spec,
         space=space,
         metric=metric,
@@ -130,10 +134,9 @@ def _metric(settings: Settings, name: str) -> tuple[str, Direction, tuple[str, .
             remedy="give it another name, such as 'value'",
         )
     if settings.metric.direction is not None:
-        return metric, settings.metric.direction, ()
-    words = metric.lower().replace("-", "_").split("_")
-    smaller = any(word in SMALLER_IS_BETTER for word in words) or words[-1].endswith("loss")
-    direction = Direction.MINIMIZE if smaller else Direction.MAXIMIZE
+        return metric, settings.metric.direction, doubt(metric, settings.metric.direction)
+    direction = natural(metric) or Direction.MAXIMIZE
+    smaller = direction is Direction.MINIMIZE
     other = Direction.MAXIMIZE if smaller else Direction.MINIMIZE
     note = (
         f"{metric} will be {direction.value}d, to judge by its name; for the opposite write "

@@ -7,14 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from raytao import catalog
-from raytao.errors import SettingsError
+from raytao.errors import DamagedRun, SettingsError
 from raytao.networks.base import Network
 from raytao.networks.function import Function
 from raytao.runs.events import Opened
 from raytao.setup.assign import assign_setting
+from raytao.setup.batch import refuse_smaller_batch
 from raytao.setup.brain import find_brain
+from raytao.setup.budget import refuse_endless
 from raytao.setup.function import function_card
 from raytao.setup.places import Places
+from raytao.setup.secrets import refuse_secret_settings
 from raytao.setup.settings import Settings, validate
 from raytao.setup.setup import Setup
 from raytao.space import Space
@@ -27,7 +30,20 @@ def reopen(opened: Opened, results: Path) -> Setup:
     """Rebuild a run from the first record of its log.
 
     A run of a user's own function can be looked at; to train it, the function is needed.
+
+    Raises:
+        UserError: if what the run needs is not installed here.
+        DamagedRun: if the record describes no setup.
     """
+    try:
+        return _setup(opened, results)
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise DamagedRun(
+            f"the log's first record describes no setup: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _setup(opened: Opened, results: Path) -> Setup:
     settings = Settings.model_validate(opened.setup["settings"])
     network, card = _network(opened, settings)
     text = opened.setup["spec"]
@@ -58,39 +74,66 @@ def _network(opened: Opened, settings: Settings) -> tuple[Network, Card]:
     return found, load_card(found)
 
 
-MOVABLE = ("slots", "address", "resources", "limits", "tracking")
-"""Settings that a resumed run may change: where it runs and how wide."""
+MOVABLE = (
+    *("slots", "address", "resources", "limits", "retries", "budget", "checkpoint_gb"),
+    *("tracking", "evaluate", "delete_intermediate_checkpoints"),
+)
+"""Settings that a resumed run may change: where it runs, how wide and how long."""
 
 
 def relocated(setup: Setup, assignments: Sequence[str]) -> Setup:
-    """The same run with other resources, by ``key=value``; see ``moved``."""
-    data = setup.settings.model_dump(mode="json")
+    """The same run with other resources or a longer plan, by ``key=value``; see ``moved``."""
+    data = _data(setup)
     for assignment in assignments:
-        _refuse_fixed(assignment.partition("=")[0])
+        _refuse_fixed(setup, assignment.partition("=")[0])
         assign_setting(data, assignment)
     return _with_settings(setup, data, Places("the command line", None, tuple(assignments)))
 
 
 def moved(setup: Setup, changes: Mapping[str, Json], place: Places) -> Setup:
-    """The same run with other resources.
+    """The same run with other resources, or a longer plan.
+
+    Args:
+        setup: the run as it is.
+        changes: settings of MOVABLE, and of those that lengthen the brain's plan by their own
+            names: ``max_recommendations=40``.
+        place: who is named as the place of a mistake.
 
     Raises:
         SettingsError: if a change is of what is searched or trained.
     """
-    for key in changes:
-        _refuse_fixed(key)
-    data = {**setup.settings.model_dump(mode="json"), **changes}
+    data = _data(setup)
+    for key, value in changes.items():
+        if key in setup.brain_class.extends:
+            data["brain"][key] = value
+        else:
+            _refuse_fixed(setup, key)
+            data[key] = value
     return _with_settings(setup, data, place)
 
 
-def _refuse_fixed(key: str) -> None:
-    if key.split(".")[0] not in MOVABLE:
-        raise SettingsError(
-            f"{key!r} cannot be changed when a run is resumed",
-            remedy=f"what can: {', '.join(MOVABLE)}",
-        )
+def _data(setup: Setup) -> dict[str, Json]:
+    """The run's settings, those of the brain by their first names."""
+    name = setup.settings.brain["name"]
+    brain = {"name": name, **setup.brain_settings.model_dump(mode="json")}
+    return {**setup.settings.model_dump(mode="json"), "brain": brain}
+
+
+def _refuse_fixed(setup: Setup, key: str) -> None:
+    extends = [f"brain.{name}" for name in sorted(setup.brain_class.extends)]
+    if key.split(".")[0] in MOVABLE or key in extends:
+        return
+    raise SettingsError(
+        f"{key!r} cannot be changed when a run is resumed",
+        remedy=f"what can: {', '.join([*MOVABLE, *extends])}; to go on with another search, "
+        "change the run file:\n  raytao run FILE --resume auto --allow-changed",
+    )
 
 
 def _with_settings(setup: Setup, data: Mapping[str, Json], place: Places) -> Setup:
+    refuse_secret_settings({key: data[key] for key in MOVABLE if key in data}, place)
     settings: Settings = validate(Settings, data, place=place)
-    return replace(setup, settings=settings)
+    refuse_endless(settings, place)
+    refuse_smaller_batch(settings, setup.card, setup.spec, place)
+    _, brain_settings = find_brain(settings, place)
+    return replace(setup, settings=settings, brain_settings=brain_settings)

@@ -15,12 +15,21 @@ from raytao import catalog
 from raytao.errors import SettingsError, SpecError, UserError, Where, did_you_mean
 from raytao.networks.base import Network
 from raytao.setup.assign import assign_setting, assign_spec_key
+from raytao.setup.batch import refuse_smaller_batch
 from raytao.setup.brain import find_brain
+from raytao.setup.budget import refuse_endless
+from raytao.setup.direction import doubt
 from raytao.setup.places import Keys, Places
+from raytao.setup.secrets import (
+    refuse_secret_choices,
+    refuse_secret_settings,
+    refuse_secret_spec,
+)
 from raytao.setup.settings import Search, Settings, validate
 from raytao.setup.setup import Setup
 from raytao.space import Eligibility, RangeOverride, Row, build_space
-from raytao.spec import Document, flatten, read_yaml
+from raytao.spec import Document, flatten, read_yaml, resolved, told_as_written
+from raytao.spec.text import read_file
 from raytao.tao.card import Card, load_card
 from raytao.types import Json
 
@@ -37,8 +46,9 @@ def resolve(name_or_path: str, assignments: Sequence[str] = ()) -> Setup:
         UserError: with the place, the value, the rule and the remedy.
     """
     path = catalog.run_file(name_or_path)
-    node = read_yaml(path.read_bytes(), file=str(path))
-    data = Document.load(path).plain()
+    content = read_file(path)
+    node = read_yaml(content, file=str(path))
+    data = Document.parse(content, file=str(path)).plain()
     place = Places(str(path), node, tuple(assignments))
     for assignment in assignments:
         assign_setting(data, assignment)
@@ -65,6 +75,7 @@ def resolve_values(
     place = Places(caller)
     network, card, base = _trainable(given, Path(), place)
     if spec is not None:
+        refuse_secret_settings({"spec": spec}, place)
         with place.blame({"": ["spec"]}, always=True):
             base = base.with_values(flatten(spec))
     return _checked(given, network, card, base, place, None)
@@ -87,8 +98,10 @@ def _checked(
     place: Places,
     results: str | None,
 ) -> Setup:
+    refuse_secret_settings(data, place)
     settings: Settings = validate(Settings, data, place=place)
     _refuse_unknown_tracker(settings, place)
+    refuse_endless(settings, place)
     default = results or f"results/{settings.network}_{settings.brain.get('name')}"
     with place.blame(_suspects(settings), always=True):
         folder = Path(settings.results_dir or default)
@@ -141,7 +154,11 @@ def _base_spec(data: Mapping[str, Any], card: Card, folder: Path) -> Document:
     if not isinstance(own, str):
         return default
     path = folder / own
-    if not path.is_file():
+    try:
+        found = path.is_file()
+    except OSError:  # no file can have that name
+        found = False
+    if not found:
         raise SpecError(f"train spec {own!r} not found", remedy=f"no file {path}")
     spec = Document.load(path)
     for key in (card.epoch_key, card.seed_key, card.gpus_key):
@@ -171,12 +188,15 @@ def _fit(
     place: Places,
 ) -> Setup:
     spec = base.with_values(flatten(settings.set))
+    Document.parse(spec.dump(), file="the train spec, edited", format=spec.format)  # as it will be
     metric, natural = card.metric(settings.metric.name)
+    direction = settings.metric.direction or natural
     plain = spec.plain()
     epochs = _whole_number(spec, card.epoch_key, at_least=1)
     _whole_number(spec, card.seed_key, at_least=0)
     asked = _whole_number(spec, card.gpus_key, at_least=0)
     check_spec(network, spec)
+    refuse_smaller_batch(settings, card, spec, place)
     rows = [row for row in card.table() if row.parameter != card.epoch_key]
     if card.epoch_key in (*settings.search.add, *settings.search.only):
         raise SettingsError(f"{card.epoch_key} is not searched: the brain grants the epochs")
@@ -190,6 +210,7 @@ def _fit(
         override_disabled=settings.search.override_disabled,
         epochs=epochs,
     )
+    refuse_secret_choices(space)
     brain_class, brain_settings = find_brain(settings, place)
     setup = Setup(
         settings=settings,
@@ -198,11 +219,11 @@ def _fit(
         spec=spec,
         space=space,
         metric=metric,
-        direction=settings.metric.direction or natural,
+        direction=direction,
         brain_class=brain_class,
         brain_settings=brain_settings,
         results=results,
-        notes=(*network.notes(plain), *notes),
+        notes=(*doubt(metric, direction), *network.notes(resolved(plain)), *notes),
     )
     if asked > setup.gpus:
         note = f"{card.gpus_key} is {asked}, but trials get resources.gpus: {setup.gpus}"
@@ -225,10 +246,13 @@ def check_spec(network: Network, spec: Document) -> None:
     """Have the network check a spec; its complaints get the place of the key they name.
 
     Raises:
-        UserError: if the network cannot train it.
+        UserError: if the network cannot train it, if it refers to a variable that is not set, or
+            if there is a secret in it.
     """
+    refuse_secret_spec(spec)
     try:
-        network.check(spec.plain())
+        with told_as_written(spec.plain()) as plain:
+            network.check(plain)
     except UserError as error:
         leaves = spec.keys()
         named = [key for key in leaves if key in error.message]

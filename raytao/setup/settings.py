@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any, Self, get_args, get_origin
 
@@ -17,12 +18,23 @@ from pydantic import (
 )
 
 from raytao.errors import SettingsError, Where, did_you_mean
+from raytao.redact import has_login
 from raytao.setup.places import Places
 from raytao.types import Direction, Json
 
+LONGEST_NAME = 255
+"""Bytes of a folder's name, on any file system of Linux."""
+
+LONGEST_PATH = 3_800
+"""Bytes of a results folder's path: PATH_MAX, less what raytao adds below and the shell before."""
+
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
+    """Numbers are finite: settings go to the log, and JSON has no others."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, populate_by_name=True, allow_inf_nan=False
+    )
 
 
 class Metric(_Strict):
@@ -85,7 +97,7 @@ class Tracking(_Strict):
     @classmethod
     def _no_secret(cls, value: str | None) -> str | None:
         """Settings are written to the log, and secrets are not."""
-        if value and _SECRET.search(value):
+        if value and has_login(value):
             raise ValueError(
                 "must not hold a password, for it is written to the log: set MLFLOW_TRACKING_URI, "
                 "or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, instead"
@@ -101,10 +113,33 @@ class Resources(_Strict):
 
 
 class Limits(_Strict):
-    """When a trial counts as hung: seconds for one segment, seconds without an epoch."""
+    """When a trial counts as hung: seconds for one segment, seconds without an epoch.
+
+    Both the trial's supervisor and the driver watch; without a limit, neither does.
+    """
 
     seconds: float | None = Field(default=None, gt=0)
     idle_seconds: float | None = Field(default=None, gt=0)
+
+
+class Retries(_Strict):
+    """How often a trial is tried again, from its checkpoint; see `raytao.runs.retries`."""
+
+    failures: int = Field(default=0, ge=0)
+    losses: int = Field(default=2, ge=0)
+    smaller_batch: int = Field(default=0, ge=0, le=16)
+    alike: int | None = Field(default=5, ge=2)
+
+
+class Budget(_Strict):
+    """Of the whole run, over all its resumptions: when one is spent, the run ends well.
+
+    Trials that run then end with the epoch they are in, and the winner is measured.
+    """
+
+    hours: float | None = Field(default=None, gt=0)
+    epochs: int | None = Field(default=None, ge=1)
+    gpu_hours: float | None = Field(default=None, gt=0)
 
 
 class Settings(_Strict):
@@ -119,6 +154,9 @@ class Settings(_Strict):
     resources: Resources = Resources()
     slots: int | None = Field(default=None, ge=1)
     limits: Limits = Limits()
+    retries: Retries = Retries()
+    budget: Budget = Budget()
+    checkpoint_gb: float | None = Field(default=None, gt=0)
     seed: int = Field(default=0, ge=0)
     results_dir: str | None = None
     evaluate: bool = True
@@ -131,6 +169,25 @@ class Settings(_Strict):
     address: str | None = None
     tracking: Tracking | None = None
 
+    @field_validator("results_dir")
+    @classmethod
+    def _a_folder(cls, value: str | None) -> str | None:
+        """Refuse a name that no folder can have, or that no command would take for one."""
+        if value is None:
+            return None
+        odd = next((c for c in value if unicodedata.category(c) in ("Cc", "Cs")), None)
+        if odd is not None:
+            raise ValueError(f"must not hold the character U+{ord(odd):04X}")
+        if value.startswith("-"):
+            raise ValueError("would be taken for an option of a command: write ./ before it")
+        too_long = any(len(part.encode()) > LONGEST_NAME for part in value.split("/"))
+        if too_long or len(value.encode()) > LONGEST_PATH:
+            raise ValueError(
+                f"is too long: a folder's name has at most {LONGEST_NAME} bytes, and a path to "
+                f"one {LONGEST_PATH}"
+            )
+        return value
+
     @field_validator("metric", mode="before")
     @classmethod
     def _name_alone(cls, value: object) -> object:
@@ -141,11 +198,6 @@ class Settings(_Strict):
     def _name_of_part_alone(cls, value: object) -> object:
         return {"name": value} if isinstance(value, str) else value
 
-
-_SECRET = re.compile(
-    r"://(?!/).*@|[?&][\w.-]*(key|password|secret|signature|token)=", re.IGNORECASE
-)
-"""What an address with a user's name, a password or a token has in it."""
 
 _MODEL = ("model_type", "model_attributes_type")
 

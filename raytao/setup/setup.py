@@ -11,6 +11,7 @@ import raytao
 from raytao.brains.base import Brain, BrainSettings, Task
 from raytao.networks.base import Network
 from raytao.networks.function import Function, OwnFunction
+from raytao.runs.budget import RunBudget
 from raytao.runs.events import Opened
 from raytao.setup.settings import Settings
 from raytao.space import Space
@@ -66,6 +67,11 @@ class Setup:
         """GPUs that a trial sees; a share of one is one."""
         return math.ceil(self.settings.resources.gpus)
 
+    @property
+    def budget(self) -> RunBudget:
+        """What the run may use up in all."""
+        return RunBudget(**dict(self.settings.budget))
+
     def identity(self) -> dict[str, Json]:
         """What makes this the same run: all that decides which trials are trained, and how."""
         own = {"kind": self.network.kind} if isinstance(self.network, Function) else {}
@@ -90,14 +96,20 @@ class Setup:
         source = None if self.function is None else self.function.source
         return {"name": self.network.title, "kind": self.network.kind, "source": source}
 
-    def opened(self) -> Opened:
-        """The first record of this run's log."""
+    def opened(self, data: Json = None) -> Opened:
+        """The first record of this run's log.
+
+        Args:
+            data: what its data set is, as `Network.fingerprint` says.
+        """
         setup: dict[str, Json] = {
             "identity": self.identity(),
             "settings": self.settings.model_dump(mode="json"),
             "spec": {"format": self.spec.format, "text": self.spec.dump()},
             "cwd": str(Path.cwd()),
         }
+        if data is not None:
+            setup["data"] = dict(data)
         function = self.described_function()
         if function is not None:
             setup["function"] = function

@@ -196,7 +196,9 @@ def test_the_direction_of_an_own_metric_goes_by_its_name_unless_it_is_given(
 ) -> None:
     search = raytao.AutoML(train=train_nothing, space={"x": (0.0, 1.0)}, metric=metric)
     assert search._setup.direction.value == direction
-    assert bool(search._setup.notes) == isinstance(metric, str)
+    # Where the direction is guessed, or speaks against the name, the user is told.
+    doubtful = isinstance(metric, dict) and metric["direction"] == "maximize"
+    assert bool(search._setup.notes) == (isinstance(metric, str) or doubtful)
 
 
 def test_an_own_spec_is_recommendation_0_and_the_rest_is_the_middle() -> None:

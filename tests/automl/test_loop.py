@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import signal
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -10,16 +13,17 @@ from typing import Any
 import pytest
 
 import raytao
+from raytao.automl import loop as loops
 from raytao.brains.base import Brain
 from raytao.errors import FolderError, SettingsError
-from raytao.runs.events import Reported
+from raytao.runs.events import Leased, Reported, Returned
 from raytao.runs.log import read_log
 from raytao.runs.state import Phase
-from raytao.runs.store import LocalStore
+from raytao.runs.store import LocalStore, StoreError
 from raytao.setup.folder import read_state
 from raytao.tao import layout
 from raytao.testing.simulator import simulate
-from raytao.types import Params
+from raytao.types import Params, Suggestion
 
 SPACE = {"x": (0.0, 1.0), "kind": ["apple", "fig"], "lr": (1e-4, 1e-1)}
 BRAINS: list[dict[str, Any]] = [
@@ -145,7 +149,7 @@ def test_what_was_told_is_in_the_log_at_once(tmp_path: Path) -> None:
 
 
 def test_threads_may_ask_and_tell(tmp_path: Path) -> None:
-    tuner = search(tmp_path, {"name": "random", "max_recommendations": 24})
+    tuner = search(tmp_path, {"name": "random", "max_recommendations": 12})
 
     def work(_: int) -> None:
         while (trial := tuner.ask()) is not None:
@@ -156,7 +160,7 @@ def test_threads_may_ask_and_tell(tmp_path: Path) -> None:
         list(pool.map(work, range(8)))
     tuner.ask()
     assert tuner.done
-    assert read_state(tmp_path).epochs == 24 * 9
+    assert read_state(tmp_path).epochs == 12 * 9
 
 
 def test_a_finished_loop_stays_as_it_is(tmp_path: Path) -> None:
@@ -200,3 +204,210 @@ def test_a_parameter_that_is_called_like_a_column_has_one_of_its_own(tmp_path: P
     table = tuner.table()
     assert list(table["epochs"]) == [1, 1]
     assert {"params.epochs", "params.state", "params.recommendation"} <= set(table.columns)
+
+
+class Trouble(LocalStore):
+    """A results folder where chosen writes are refused, or do something else as well."""
+
+    log: Callable[[], None] = staticmethod(lambda: None)
+    drawings: Callable[[], None] = staticmethod(lambda: None)
+
+    def append_batch(
+        self, key: str, data: bytes, *, durable: bool = True, at: int | None = None
+    ) -> None:
+        type(self).log()
+        super().append_batch(key, data, durable=durable, at=at)
+
+    def replace(self, key: str, data: bytes) -> None:
+        type(self).drawings()
+        super().replace(key, data)
+
+
+def refuse(code: int, times: int = 10**6) -> Callable[[], None]:
+    left = times
+
+    def act() -> None:
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            raise StoreError("refused", code)
+
+    return act
+
+
+@pytest.fixture
+def trouble(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Give every folder of a loop trouble from now on."""
+    monkeypatch.setattr(loops, "LocalStore", Trouble)
+
+    def give(**what: Callable[[], None]) -> None:
+        for name in ("log", "drawings"):
+            monkeypatch.setattr(Trouble, name, staticmethod(what.get(name, lambda: None)))
+
+    return give
+
+
+def test_a_full_disk_for_the_drawings_ends_no_turn_and_is_said_once(
+    trouble: Callable[..., None], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tuner = search(tmp_path, BRAINS[0])
+    assert tuner.ask() is not None
+    trouble(drawings=refuse(errno.ENOSPC))
+    trial = tuner.ask()
+    assert trial is not None
+    assert tuner.tell(trial, 0.5) is True
+    assert caplog.text.count("draws its files later") == 1
+    trouble()
+    assert tuner.tell(trial, 0.5) is True
+    (entry,) = [e for e in json.loads((tmp_path / layout.CONTROLLER).read_text()) if e["id"] == 1]
+    assert entry["epochs_trained"] == 2
+
+
+def test_what_the_log_refuses_for_a_moment_is_written_in_a_moment(
+    trouble: Callable[..., None], tmp_path: Path
+) -> None:
+    tuner = search(tmp_path, BRAINS[0])
+    trial = tuner.ask()
+    assert trial is not None
+    trouble(log=refuse(errno.EIO, times=1))
+    assert tuner.tell(trial, 0.5) is True
+    assert read_state(tmp_path).epochs == 1
+
+
+@pytest.mark.parametrize("epoch", [1, 9], ids=["an epoch", "the last epoch"])
+def test_a_result_that_could_not_be_logged_may_be_told_again_and_counts_once(
+    epoch: int, trouble: Callable[..., None], tmp_path: Path
+) -> None:
+    tuner = search(tmp_path, BRAINS[0])
+    trial = tuner.ask()
+    assert trial is not None
+    for _ in range(1, epoch):
+        tuner.tell(trial, 0.25)
+    trouble(log=refuse(errno.EACCES))
+    for _ in range(2):
+        with pytest.raises(StoreError):
+            tuner.tell(trial, 0.5)
+    trouble()
+    assert tuner.tell(trial, 0.5) is (epoch < 9)
+    assert read_state(tmp_path).epochs == epoch
+    if epoch < 9:
+        assert tuner.tell(trial, 0.5) is True  # the next epoch may well measure the same
+        assert read_state(tmp_path).epochs == epoch + 1
+
+
+@pytest.mark.parametrize("result", [None, float("nan")])
+def test_a_failure_that_could_not_be_logged_may_be_told_again(
+    result: float | None, trouble: Callable[..., None], tmp_path: Path
+) -> None:
+    tuner = search(tmp_path, BRAINS[0])
+    trial = tuner.ask()
+    assert trial is not None
+    trouble(log=refuse(errno.EACCES))
+    with pytest.raises(StoreError):
+        tuner.tell(trial, result)
+    trouble()
+    assert tuner.tell(trial, result) is False
+    assert [t.number for t in read_state(tmp_path).by_phase(Phase.FAILED)] == [0]
+
+
+def test_a_trial_that_nobody_got_is_answered_to_the_next_who_asks(
+    trouble: Callable[..., None], tmp_path: Path
+) -> None:
+    tuner = search(tmp_path, {"name": "random", "max_recommendations": 1})
+    with pytest.raises(SettingsError, match="unknown here"):
+        tuner.tell(loops.Trial(0, {}, range(1), 1), 0.5)  # opens the log
+    trouble(log=refuse(errno.EACCES))
+    with pytest.raises(StoreError):
+        tuner.ask()
+    trouble()
+    trial = tuner.ask()
+    assert trial is not None
+    assert trial.number == 0
+    assert tuner.ask() is None  # it is out
+    assert not tuner.done
+    events = [r.event for r in read_log(LocalStore(tmp_path), layout.EVENTS)]
+    out = [type(e) for e in events if isinstance(e, Leased | Returned)]
+    assert out == [Leased, Returned, Leased]
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """SIGINT raises KeyboardInterrupt, also where the tests were started in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
+def test_ctrl_c_parts_no_turn_and_strands_no_trial(
+    trouble: Callable[..., None], tmp_path: Path
+) -> None:
+    tuner = search(tmp_path, BRAINS[2])
+    first = tuner.ask()
+    assert first is not None
+    trouble(log=lambda: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        tuner.ask()
+    trouble()
+    again = tuner.ask()
+    assert again is not None
+    assert again.number == 1
+    trouble(log=lambda: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        tuner.tell(first, 0.5)  # the last of its rung: a report and a verdict
+    trouble()
+    assert read_state(tmp_path).trials[0].phase is Phase.PAUSED
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    tuner.close()
+    assert search(tmp_path, BRAINS[2]).ask(resume=True) is not None
+
+
+@pytest.mark.usefixtures("ctrl_c")
+def test_ctrl_c_does_not_part_a_proposal_from_its_record(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    tuner = search(tmp_path, BRAINS[0])
+    brain = tuner._setup.brain_class
+    propose = brain.suggest
+
+    def interrupted(self: Brain, trial: int) -> Suggestion:
+        start = propose(self, trial)
+        signal.raise_signal(signal.SIGINT)
+        return start
+
+    with monkeypatch.context() as patch:
+        patch.setattr(brain, "suggest", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            tuner.ask()
+    drive(tuner)
+    assert configurations(tmp_path) == simulated(tuner._setup.new_brain())
+
+
+def test_a_finish_that_could_not_be_logged_is_logged_by_the_next_call(
+    trouble: Callable[..., None], tmp_path: Path
+) -> None:
+    tuner = search(tmp_path, {"name": "random", "max_recommendations": 1})
+    trial = tuner.ask()
+    assert trial is not None
+    for _ in trial.epochs:
+        tuner.tell(trial, 0.5)
+    trouble(log=refuse(errno.EACCES))
+    with pytest.raises(StoreError):
+        tuner.ask()
+    trouble()
+    assert tuner.ask() is None
+    assert tuner.run.status == "Done"
+    drawn = json.loads((tmp_path / layout.METADATA).read_text())
+    assert drawn["status"] == "Done"
+    assert search(tmp_path, {"name": "random", "max_recommendations": 1}).ask(resume=True) is None
+
+
+def test_a_loop_that_is_refused_leaves_the_folder_to_a_corrected_one(tmp_path: Path) -> None:
+    tuner = search(tmp_path, {"name": "random", "max_recommendations": 4})
+    assert [tuner.ask() for _ in range(3)].count(None) == 0
+    tuner.close()
+    with pytest.raises(SettingsError, match="3 have begun") as refused:
+        search(tmp_path, {"name": "random", "max_recommendations": 2}).ask(resume=True)
+    assert refused.tb is not None  # what was raised is held, and with it what it was raised in
+    longer = search(tmp_path, {"name": "random", "max_recommendations": 5})
+    assert longer.ask(resume=True) is not None

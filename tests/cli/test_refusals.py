@@ -11,6 +11,7 @@ from raytao.cli.main import main
 from raytao.runs.events import Opened
 from raytao.runs.log import EventLog
 from raytao.runs.store import LocalStore
+from raytao.setup.resolve import resolve
 from raytao.tao import layout
 
 RUN = """\
@@ -112,7 +113,8 @@ def test_a_folder_with_other_files_is_refused_and_left_alone(tmp_path: Path) -> 
 def test_the_folder_of_another_run_is_refused_with_the_difference(tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "results")
     log = EventLog(store, layout.EVENTS)
-    log.add(Opened({"identity": {"seed": 8}}, "val_acc", "maximize", "0.1.0"))
+    (tmp_path / "other.yaml").write_text(RUN.format(**GOOD).replace("seed: 1", "seed: 8"))
+    log.add(resolve(str(tmp_path / "other.yaml")).opened())
     log.commit()
     before = (tmp_path / "results" / layout.EVENTS).read_bytes()
     refused(invoke(tmp_path, RUN.format(**GOOD)), ["another run", "seed: 8 -> 1"])

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from raytao.runs.controller import Controller, Evaluation, Lease, open_run
+from raytao.runs.controller import Controller, Evaluation, Lease
 from raytao.runs.eta import remaining
+from raytao.runs.opening import open_run
 from raytao.runs.store import LocalStore
 from raytao.setup.drawing import exporter_of
 from raytao.setup.resolve import resolve

@@ -16,10 +16,11 @@ from click.testing import CliRunner
 from raytao.cli.main import main
 from raytao.errors import DamagedRun, FolderError, RaytaoError, SettingsError, SpecError
 from raytao.models.find import find
-from raytao.runs.controller import Controller, Lease, open_run
+from raytao.runs.controller import Controller, Lease
 from raytao.runs.eta import Remaining
 from raytao.runs.events import Opened
 from raytao.runs.log import EventLog, read_log
+from raytao.runs.opening import open_run
 from raytao.runs.state import RunState
 from raytao.runs.store import LocalStore
 from raytao.setup.drawing import exporter_of

@@ -6,6 +6,7 @@ import pytest
 
 from raytao.brains.base import Plan, PlanRow
 from raytao.report.block import block
+from raytao.runs import events
 from raytao.runs.eta import Remaining
 from raytao.runs.events import Broke, Event, Judged, Leased, Opened, Reported, Started
 from raytao.runs.log import Record
@@ -59,3 +60,9 @@ def test_every_state_is_drawn(events: list[Event]) -> None:
     page = drawn(*events)
     assert page.count("<div") == page.count("</div>")
     assert "a title" in page
+
+
+def test_the_test_set_s_numbers_are_shown_with_the_model_that_they_are_of() -> None:
+    measured = events.Tested(0, 1, {"test_acc": 0.25})
+    assert "test_acc 0.25" in drawn(*trial(0, 0.5), measured)
+    assert "test_acc" not in drawn(*trial(0, 0.5), measured, *trial(1, 0.6))

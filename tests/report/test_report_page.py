@@ -20,7 +20,10 @@ from raytao.setup.setup import Setup
 
 MakeRun = Callable[..., tuple[Setup, list[Record]]]
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+    "base-uri 'none'; form-action 'none'"
+)
 SCRIPT = "<script>alert(1)</script>"
 
 
@@ -122,12 +125,18 @@ def test_the_test_set_is_shown_where_it_was_measured(make_run: MakeRun) -> None:
     setup, records = make_run()
     *before, last = records
     assert isinstance(last.event, Finished)
-    tested = events.Tested(1, 9, {"test_value": 0.4321, "test_images": 450})
+    best = RunState.fold(records).incumbent
+    assert best is not None
+    tested = events.Tested(best.trial, best.epoch, {"test_value": 0.4321, "test_images": 450})
     page = page_of(setup, [*before, Record(last.seq, last.at, tested)])
     assert "test_value 0.4321, test_images 450" in page.text
-    refused = events.Tested(1, 9, {}, "no test data")
+    refused = replace(tested, metrics={}, reason="no test data")
     page = page_of(setup, [*before, Record(last.seq, last.at, refused)])
     assert "not measured: no test data" in page.text
+    for of_another in (tested, refused):
+        event = replace(of_another, epoch=best.epoch - 1)
+        page = page_of(setup, [*before, Record(last.seq, last.at, event)])
+        assert "Test set" not in page.text
 
 
 def test_the_status_says_how_to_go_on(make_run: MakeRun) -> None:

@@ -12,14 +12,8 @@ from raytao.errors import DamagedRun, FolderError
 from raytao.runs.events import FORMAT
 from raytao.runs.log import EventLog
 from raytao.runs.store import LocalStore
-from raytao.setup.folder import (
-    SHOWN,
-    Found,
-    differing,
-    inspect_folder,
-    open_folder,
-    read_state,
-)
+from raytao.setup.changes import SHOWN, differing, refuse_another_search
+from raytao.setup.folder import Found, inspect_folder, open_folder, read_state
 from raytao.setup.resolve import resolve
 from raytao.setup.setup import Setup
 from raytao.tao import layout
@@ -145,20 +139,17 @@ class TestAnotherRun:
         assert "    spec.model.x: 0.5 -> 0.25" in error.message
         assert error.remedy.startswith("choose another results_dir")
 
-    def test_lists_no_more_than_a_screen_of_them(
-        self, make: Callable[..., Setup], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        ran(make())
-        monkeypatch.setattr(
-            Setup, "identity", lambda self: {f"key_{n}": n for n in range(SHOWN + 20)}
-        )
-        message = refused(make()).message
+    def test_lists_no_more_than_a_screen_of_them(self, make: Callable[..., Setup]) -> None:
+        lines = tuple(f"key_{n}: 0 -> {n}" for n in range(SHOWN + 20))
+        with pytest.raises(FolderError) as caught:
+            refuse_another_search(make(), lines)
+        message = caught.value.message
         assert len(message.splitlines()) == SHOWN + 2
         assert "more" in message.splitlines()[-1]
 
 
 @pytest.mark.parametrize("resume", [False, True])
-def test_a_damaged_log_is_reported_and_left_alone(
+def test_a_damaged_log_is_left_alone_and_whoever_would_write_keeps_a_copy(
     make: Callable[..., Setup], resume: bool
 ) -> None:
     setup = make()
@@ -166,14 +157,18 @@ def test_a_damaged_log_is_reported_and_left_alone(
     path = setup.results / layout.EVENTS
     path.write_bytes(path.read_bytes().replace(b'"started"', b'"startled"', 1))
     before = contents(setup.results)
-    for look in (
-        lambda: inspect_folder(setup, resume=resume),
-        lambda: read_state(setup.results),
-        lambda: open_folder(setup.results),
-    ):
+    for look in (lambda: read_state(setup.results), lambda: open_folder(setup.results)):
         with pytest.raises(DamagedRun, match=r"events\.jsonl:2: "):
             look()
     assert contents(setup.results) == before
+    for _ in range(2):
+        with pytest.raises(DamagedRun, match=r"events\.jsonl:2: ") as caught:
+            inspect_folder(setup, resume=resume)
+    assert f"raytao repair {setup.results}" in str(caught.value)
+    after = contents(setup.results)
+    (kept,) = after.keys() - before.keys()
+    assert str(setup.results / kept) in str(caught.value)
+    assert after[kept] == before[layout.EVENTS] == after[layout.EVENTS]
 
 
 class TestReading:
@@ -221,3 +216,32 @@ def test_differences_are_listed_by_dotted_key(
     old: dict[str, Any], new: dict[str, Any], lines: list[str]
 ) -> None:
     assert differing(old, new) == lines
+
+
+@pytest.mark.parametrize("lost", ["gone", "empty"])
+def test_a_run_whose_log_is_lost_is_damaged_and_nothing_is_changed(
+    make: Callable[..., Setup], lost: str
+) -> None:
+    setup = make()
+    setup.results.mkdir()
+    (setup.results / layout.recommendation(0)).write_text("train: {}")
+    if lost == "empty":
+        (setup.results / layout.EVENTS).write_bytes(b"")
+    before = contents(setup.results)
+    for look in (
+        lambda: inspect_folder(setup, resume=True),
+        lambda: inspect_folder(setup, resume=False),
+        lambda: read_state(setup.results),
+    ):
+        with pytest.raises(DamagedRun, match=f"is {lost}, but a run's recommendations are here"):
+            look()
+    assert contents(setup.results) == before
+
+
+def test_whoever_allows_another_search_need_not_ask_for_the_run_to_go_on(
+    make: Callable[..., Setup],
+) -> None:
+    ran(make())
+    assert inspect_folder(make("seed=4"), resume=False, allow_changed=True) is Found.SAME
+    with pytest.raises(FolderError, match="already holds this run"):
+        inspect_folder(make(), resume=False, allow_changed=True)

@@ -375,7 +375,8 @@ slots: 2
         assert moved.identity() == setup.identity()
         with pytest.raises(SettingsError, match="'seed' cannot be changed") as caught:
             relocated(setup, ["seed=8"])
-        assert caught.value.remedy == "what can: slots, address, resources, limits, tracking"
+        assert caught.value.remedy.startswith("what can: slots, address, resources, limits, ")
+        assert "brain.max_recommendations; to go on with another search" in caught.value.remedy
         with pytest.raises(SettingsError, match="'slots' must be an integer"):
             relocated(setup, ["slots=many"])
 
