@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from typing import Any
 from ray import tune
 
 from raytao.networks.function import OwnFunction
-from raytao.runs.store import LocalStore
+from raytao.runs.patience import PatientStore
+from raytao.runs.store import LocalStore, StoreError
 from raytao.tao import layout
 from raytao.trials.messages import Broken, Ended, EpochDone, Event, FailureKind, Job, event_to_json
 from raytao.trials.runner import network_of
@@ -28,7 +30,11 @@ GRACE_SECONDS = 5.0
 
 
 class TrialActor(tune.Trainable):
-    """One step answers with everything that happened since the last one, at least one event."""
+    """One step answers with everything that happened since the last one.
+
+    That is at least one event; only the first step of a lease may answer without one, as soon as
+    the trainer exists: so the driver knows where it runs, and that it has warmed up.
+    """
 
     _placed: bool
     _ended: bool
@@ -37,8 +43,7 @@ class TrialActor(tune.Trainable):
         """Start the first job; the supervisor outlives it."""
         self._function = function
         self._job = self._job_of(config)
-        modules = network_of(self._job).preload if function is None else function.modules
-        self._supervisor = Supervisor(modules, self._job.threads)
+        self._supervisor = Supervisor(self._preload(), self._job.threads)
         self._begin()
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -53,9 +58,9 @@ class TrialActor(tune.Trainable):
         if self._ended:
             raise RuntimeError("this lease is over")
         events = self._refused()
-        while not events or self._end_is_near(events):
+        while not self._can_tell(events):
             events += self._supervisor.events(POLL_SECONDS)
-        self._ended = isinstance(events[-1], Ended | Broken)
+        self._ended = bool(events) and isinstance(events[-1], Ended | Broken)
         told: dict[str, Any] = {"events": [event_to_json(event) for event in events]}
         if not self._placed:
             told["placed"] = [self._place()]  # in a list: Tune flattens dictionaries
@@ -80,21 +85,41 @@ class TrialActor(tune.Trainable):
         job = Job.from_json(config["job"])
         return job if self._function is None else replace(job, function=self._function.text())
 
+    def _preload(self) -> tuple[str, ...]:
+        """What every trial needs; a network that is not here breaks its job, not the worker."""
+        if self._function is not None:
+            return self._function.modules
+        with suppress(Exception, SystemExit):  # the job will say the same in its own log
+            return network_of(self._job).preload
+        return ()
+
     def _begin(self) -> None:
         self._placed = self._ended = False
-        self._shared = LocalStore(Path(self._job.root)).read(layout.EVENTS) is not None
-        if self._shared:
+        self._unusable = self._why_unusable()
+        if not self._unusable:
             self._supervisor.start(self._job)
 
-    def _refused(self) -> list[Event]:
-        """A worker that writes to a folder of its own would lose every model silently."""
-        if self._shared:
-            return []
-        reason = (
-            f"the results folder {self._job.root} is not to be seen on node "
-            f"{socket.gethostname()}: put results_dir on storage that all nodes share"
+    def _why_unusable(self) -> str:
+        """Why no job may start: one in a folder of its own would lose every model silently."""
+        node = socket.gethostname()
+        try:
+            size = PatientStore(LocalStore(Path(self._job.root))).size(layout.EVENTS)
+        except StoreError as error:
+            return f"{error}, on node {node}"
+        if size is not None:
+            return ""
+        return (
+            f"the results folder {self._job.root} is not to be seen on node {node}: "
+            "put results_dir on storage that all nodes share"
         )
-        return [Broken(FailureKind.STORAGE, reason)]
+
+    def _can_tell(self, events: list[Event]) -> bool:
+        if events:
+            return not self._end_is_near(events)
+        return not self._placed and self._supervisor.pid is not None
+
+    def _refused(self) -> list[Event]:
+        return [Broken(FailureKind.STORAGE, self._unusable)] if self._unusable else []
 
     def _end_is_near(self, events: list[Event]) -> bool:
         """The rung is reached, but the child has not yet closed its files."""

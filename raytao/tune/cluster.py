@@ -17,6 +17,7 @@ from ray.util import get_node_ip_address
 
 from raytao.errors import SettingsError
 from raytao.setup.settings import Resources
+from raytao.tune.local_ray import forget_local_ray, out_of_reach
 from raytao.tune.nodes import check_nodes
 
 LOCAL: Final = "local"
@@ -92,6 +93,7 @@ def connected(address: str | None) -> Iterator[Cluster]:
         yield _found()
     finally:
         ray.shutdown()
+        forget_local_ray()
 
 
 def _init(where: str) -> None:
@@ -99,7 +101,8 @@ def _init(where: str) -> None:
     if where == LOCAL:
         options["include_dashboard"] = False
     try:
-        ray.init(address=where, **options)
+        with out_of_reach():
+            ray.init(address=where, **options)
     except (ConnectionError, ValueError) as error:
         raise SettingsError(
             f"no Ray cluster answers at {where!r}: {error}",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gc
+import logging
 import math
 import os
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, assert_never
@@ -16,19 +17,33 @@ from ray import tune
 
 from raytao.errors import FolderError, RaytaoError
 from raytao.networks.function import OwnFunction
-from raytao.runs.controller import Controller, Evaluation, Lease, open_run
+from raytao.runs.budget import Meter
+from raytao.runs.controller import Controller, Evaluation, Lease
 from raytao.runs.eta import remaining
+from raytao.runs.log import read_log
 from raytao.runs.observer import Observer
+from raytao.runs.opening import open_run
+from raytao.runs.owner import Ownership, OwnershipLost, Say
+from raytao.runs.patience import Patience, PatientStore
+from raytao.runs.retries import Retries
 from raytao.runs.state import RunState
 from raytao.runs.store import LocalStore, StoreError
+from raytao.setup.batch import with_smaller_batch
+from raytao.setup.changes import Entry
+from raytao.setup.chapters import Chapters
 from raytao.setup.drawing import exporter_of
-from raytao.setup.folder import owned
+from raytao.setup.folder import claim
+from raytao.setup.request import Inbox
+from raytao.setup.settings import Resources
 from raytao.setup.setup import Setup
 from raytao.tao import layout
 from raytao.trials.messages import Job, Limits
 from raytao.tune.actor import TrialActor
-from raytao.tune.cluster import Cluster, connected, counted, slots
+from raytao.tune.brakes import Brakes, Canceled
+from raytao.tune.cluster import connected, counted, slots
+from raytao.tune.environment import secrets_kept_back
 from raytao.tune.interrupts import Interrupted, Interrupts
+from raytao.tune.last_words import last_words
 from raytao.tune.lease import (
     JobOf,
     LeaseBook,
@@ -38,97 +53,182 @@ from raytao.tune.lease import (
     RunAbandoned,
     Work,
 )
+from raytao.tune.memory_monitor import deaths_are_survived
+from raytao.tune.watchdog import Watchdog
+
+log = logging.getLogger(__name__)
 
 
-def launch(setup: Setup, observer: Observer) -> RunState:
+def launch(setup: Setup, entry: Entry, observer: Observer, say: Say = log.warning) -> RunState:
     """Run ``setup`` in its results folder, from the start or from where its log ends.
 
+    Args:
+        setup: the run.
+        entry: what its log begins with, or what changes in it.
+        observer: is told what happens.
+        say: is told, a line each, of a driver before this one that did not leave in order.
+
     Returns:
-        The final state; ``state.finished.status`` is Done or Error.
+        The final state; ``state.finished.status`` is Done, Error or Canceled.
 
     Raises:
-        Interrupted: after Ctrl-C or SIGTERM; everything reported is in the log.
+        Interrupted: after a signal or a request to pause; everything reported is in the log.
         FolderError: if another process is running it.
         SettingsError: if no trial fits on the cluster, or if one of its nodes has another raytao.
             Nothing was written then.
         RaytaoError: if the run cannot go on, such as on a full disk; it can be resumed.
     """
-    if setup.results.is_dir():
-        with owned(setup.results):  # a second driver is refused before it starts Ray
-            pass
-    with Interrupts() as interrupts, connected(setup.settings.address) as cluster:
-        interrupts.install()
-        interrupts.check()
-        return _run(setup, cluster, observer, interrupts)
+    with ExitStack() as held:  # released when Ray has ended, and its actors with it
+        ownership = None
+        if setup.results.is_dir():  # a second driver is refused before it starts Ray
+            ownership = held.enter_context(claim(setup.results, say=say))
+        resume = f"raytao resume {setup.results}"
+        how = resume if setup.function is None else ".fit(resume=True)"
+        with (
+            Interrupts(say, f"go on with: {how}") as interrupts,
+            connected(setup.settings.address) as cluster,
+        ):
+            interrupts.install()
+            interrupts.check()
+            room = slots(cluster, setup.settings.resources, setup.settings.slots)
+            if ownership is None:
+                _make(setup.results)
+                ownership = held.enter_context(claim(setup.results, say=say))
+            found = f"{cluster}; {counted(room, 'trial')} at once"
+            with _resumable(setup.results, how):
+                return _run(setup, entry, ownership, room, found, observer, interrupts, say)
 
 
-def _run(setup: Setup, cluster: Cluster, observer: Observer, interrupts: Interrupts) -> RunState:
-    room = slots(cluster, setup.settings.resources, setup.settings.slots)
+def _make(results: Path) -> None:
     try:
-        setup.results.mkdir(parents=True, exist_ok=True)
+        results.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FolderError(f"cannot make {setup.results}: {error.strerror}") from error
-    with owned(setup.results):
-        store = LocalStore(setup.results.resolve())
-        store.sweep()
-        controller = open_run(
-            store,
-            layout.EVENTS,
-            setup.new_brain(),
-            setup.opened(),
-            slots=room,
-            evaluate=setup.settings.evaluate,
-            listen=observer.event,
-        )
-        observer.connected(f"{cluster}; {counted(room, 'trial')} at once")
-        _work(setup, controller, store, observer, interrupts)
-        return controller.state
+        raise FolderError(f"cannot make {results}: {error.strerror}") from error
+
+
+@contextmanager
+def _resumable(results: Path, how: str) -> Iterator[None]:
+    """Say how to go on, where the run cannot.
+
+    Raises:
+        RaytaoError: in place of what stopped the run.
+    """
+    try:
+        yield
+    except RunAbandoned as stop:
+        raise RaytaoError(last_words(str(stop), stop.hopeless, results, how)) from None
+    except StoreError as error:
+        raise RaytaoError(last_words(str(error), None, results, how)) from error
+
+
+def _run(
+    setup: Setup,
+    entry: Entry,
+    ownership: Ownership,
+    room: int,
+    found: str,
+    observer: Observer,
+    interrupts: Interrupts,
+    say: Say,
+) -> RunState:
+    store = LocalStore(setup.results.resolve(), must_exist=True)
+    patient = PatientStore(store)
+    patient.sweep()
+    entry.refuse_other(setup.results, len(read_log(patient, layout.EVENTS)))
+    controller = open_run(
+        patient,
+        layout.EVENTS,
+        setup.new_brain(),
+        entry.opened,
+        slots=room,
+        evaluate=setup.settings.evaluate,
+        listen=observer.event,
+        fence=ownership.check,
+        retries=Retries(**setup.settings.retries.model_dump()),
+        changed=entry.changed,
+        stopped=entry.stopped,
+    )
+    observer.connected(found)
+    meter = Meter(setup.budget, controller.state, controller.brain.plan())
+    inbox = Inbox(store, ownership.owner.token)
+    brakes = Brakes(controller, meter, inbox, interrupts, say)
+    _work(setup, ownership, controller, store, observer, meter, brakes)
+    return controller.state
 
 
 def _work(
     setup: Setup,
+    ownership: Ownership,
     controller: Controller,
     store: LocalStore,
     observer: Observer,
-    interrupts: Interrupts,
+    meter: Meter,
+    brakes: Brakes,
 ) -> None:
     """Train until nothing is left to do, and leave a folder that shows how far it came."""
     exporter = exporter_of(setup, store, controller)
+    chapters = Chapters(setup, controller.state)
+    jobs = job_maker(chapters, setup.settings.resources, store.root)
     plan = controller.brain.plan()
 
     def show(*, now: bool = False) -> None:
-        left = remaining(controller.state, plan, controller.slots)
+        ownership.check()
+        left = remaining(controller.state, plan, controller.slots, meter.budget, meter.driven)
         exporter.draw(left, now=now)
         observer.step(controller.state, left)
 
     def step() -> None:
-        interrupts.check()
+        brakes.check()
         controller.tick()
         show()
 
     try:
-        _fit(controller, job_maker(setup, store.root), setup, step)
-        show(now=True)  # the folder is whole before the log calls the run finished
+        show()
+        with suppress(Canceled):
+            _fit(controller, jobs, setup, step, brakes.before_lease)
+        Patience()(lambda _: show(now=True))  # whole before the log calls the run finished
         controller.finish()
-        show(now=True)
+        with _told_only("`raytao resume` draws the finished run's files again"):
+            show(now=True)
     except Interrupted:
-        controller.flush()
-        show(now=True)
+        with _told_only("what the log lacks is in the trials' folders, and told again"):
+            controller.flush()
+            show(now=True)
         raise
-    except RunAbandoned as stop:
-        remedy = f"when that is mended: raytao resume {setup.results}"
-        raise RaytaoError(f"the run stopped: {stop}\n  {remedy}") from stop
     finally:
-        with suppress(StoreError):
+        with suppress(OwnershipLost, StoreError):
+            ownership.check()  # else it is another driver's by now
             store.delete(layout.RAY_SCRATCH)
 
 
-def job_maker(setup: Setup, root: Path) -> JobOf:
-    """How work becomes a job: the recommendation's whole spec, its folder, its resources."""
-    resources, limits = setup.settings.resources, setup.settings.limits
+@contextmanager
+def _told_only(comfort: str) -> Iterator[None]:
+    """Let a run that is over end as it would, whatever storage refuses now."""
+    try:
+        yield
+    except StoreError as error:
+        log.warning("%s; %s", error, comfort)
+
+
+def limits_of(setup: Setup) -> Limits:
+    """A job's limits, for its supervisor and for the driver's watchdog."""
+    return Limits(setup.settings.limits.seconds, setup.settings.limits.idle_seconds)
+
+
+def job_maker(chapters: Chapters, resources: Resources, root: Path) -> JobOf:
+    """How work becomes a job: the recommendation's whole spec, its folder, its resources.
+
+    Args:
+        chapters: what each trial is trained as.
+        resources: what each of them gets.
+        root: the results folder.
+    """
 
     def job_of(work: Work) -> Job:
+        setup = chapters.of(work.trial)
         document = setup.recommendation(work.params, work.horizon)
+        if isinstance(work, Lease):
+            document = with_smaller_batch(document, setup.card, work.halvings)
         folder = layout.experiment(work.trial)
         job = Job(
             kind="train",
@@ -145,7 +245,7 @@ def job_maker(setup: Setup, root: Path) -> JobOf:
             seed=int(document.get(setup.card.seed_key)),
             threads=max(1, math.floor(resources.cpus)),
             gpus=setup.gpus,
-            limits=Limits(limits.seconds, limits.idle_seconds),
+            limits=limits_of(setup),
             cwd=str(Path.cwd()),
         )
         match work:
@@ -165,6 +265,7 @@ def _fit(
     job_of: JobOf,
     setup: Setup,
     step: Callable[[], None],
+    before_lease: Callable[[], None],
 ) -> None:
     """One Tune experiment from here to the end of the run."""
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(controller.slots)
@@ -175,7 +276,7 @@ def _fit(
             _trainable(setup.function), {"cpu": resources.cpus, "gpu": resources.gpus}
         ),
         tune_config=tune.TuneConfig(
-            search_alg=LeaseSearcher(book, job_of),
+            search_alg=LeaseSearcher(book, job_of, before_lease),
             scheduler=LeaseScheduler(book),
             num_samples=-1,
             max_concurrent_trials=controller.slots,
@@ -187,12 +288,12 @@ def _fit(
             storage_path=str(setup.results.resolve() / layout.RAY_SCRATCH),
             verbose=0,
             progress_reporter=tune.CLIReporter(),  # the one for notebooks shows an empty block
-            callbacks=[_StepCallback(book, step)],
+            callbacks=[_StepCallback(book, step), Watchdog(limits_of(setup), book.blame)],
             failure_config=tune.FailureConfig(max_failures=0),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )
-    with _released_when_stopped():
+    with _released_when_stopped(), deaths_are_survived(), secrets_kept_back():
         tuner.fit()
 
 
@@ -227,6 +328,7 @@ class _StepCallback(NotSaved, tune.Callback):
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         del iteration, trials, info
+        self._book.check()
         with self._book.sheltered():
             self._step()
         self._book.check()

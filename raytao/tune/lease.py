@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeAlias, assert_never
 
 from ray.tune.experiment import Trial
@@ -15,8 +16,10 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from raytao.errors import RaytaoError
+from raytao.redact import redact
 from raytao.runs.controller import Controller, Evaluation, Lease
 from raytao.runs.events import Placed
+from raytao.runs.retries import HopelessRun
 from raytao.trials.messages import (
     Broken,
     Ended,
@@ -27,6 +30,7 @@ from raytao.trials.messages import (
     Measured,
     event_from_json,
 )
+from raytao.tune.memory_monitor import verdict_of_the_monitor
 from raytao.types import Decision, Done, Wait
 
 Work: TypeAlias = Lease | Evaluation
@@ -41,7 +45,14 @@ class NotSaved:
 
 
 class RunAbandoned(BaseException):
-    """The run must stop, resumable; not an ``Exception``, for Tune swallows those."""
+    """The run must stop, resumable; not an ``Exception``, for Tune swallows those.
+
+    ``hopeless`` is the failure that was one too many, if that is why.
+    """
+
+    def __init__(self, reason: str, hopeless: HopelessRun | None = None) -> None:
+        super().__init__(reason)
+        self.hopeless = hopeless
 
 
 class LeaseBook(NotSaved):
@@ -51,6 +62,7 @@ class LeaseBook(NotSaved):
         self.controller = controller
         self._work: dict[str, Work] = {}
         self._reasons: dict[str, str] = {}
+        self._out_of_memory: set[str] = set()
         self._abandoned: RunAbandoned | None = None
 
     def hand_out(self, tune_id: str, work: Work) -> None:
@@ -61,9 +73,12 @@ class LeaseBook(NotSaved):
         """The lease that a Tune trial holds."""
         return self._work[tune_id]
 
-    def blame(self, tune_id: str, reason: str) -> None:
-        """Note why a Tune trial broke; told when Tune gives it up."""
-        self._reasons[tune_id] = reason
+    def blame(self, tune_id: str, reason: str, *, out_of_memory: bool = False) -> None:
+        """Note why a Tune trial broke, told when Tune gives it up; the first reason counts."""
+        if tune_id not in self._reasons:
+            self._reasons[tune_id] = reason
+            if out_of_memory:
+                self._out_of_memory.add(tune_id)
 
     def close(self, tune_id: str) -> None:
         """A Tune trial is over; a lease that it did not settle is lost and offered again."""
@@ -72,22 +87,29 @@ class LeaseBook(NotSaved):
         if self._abandoned is not None:
             return  # a resumed run offers it again; nobody is to blame
         match work:
+            case Lease() if tune_id in self._out_of_memory:
+                self.controller.broke(work.trial, work.attempt, FailureKind.OOM.value, reason)
             case Lease():
                 self.controller.lost(work.trial, work.attempt, reason)
-            case Evaluation() if self.controller.state.tested is None:
+            case Evaluation():
                 self.controller.untested(work, reason)
-            case _:
+            case None:
                 pass
+            case other:
+                assert_never(other)
 
-    def abandon(self, reason: str) -> None:
-        """The run cannot go on here; no trial is to blame. ``check`` ends it."""
-        self._abandoned = self._abandoned or RunAbandoned(reason)
+    def abandon(self, reason: str, hopeless: HopelessRun | None = None) -> None:
+        """The run cannot go on here; ``check`` ends it."""
+        self._abandoned = self._abandoned or RunAbandoned(reason, hopeless)
 
     @contextmanager
     def sheltered(self) -> Iterator[None]:
         """Abandon the run on an error of ours, which Tune would swallow or turn into its own."""
         try:
             yield
+        except HopelessRun as error:
+            # Its traceback would keep Tune's objects alive, and with them the actors.
+            self.abandon(str(error), error.with_traceback(None))
         except RaytaoError as error:
             self.abandon(str(error))
 
@@ -124,12 +146,21 @@ class LeaseBook(NotSaved):
 
 
 class LeaseSearcher(NotSaved, Searcher):
-    """Hands out the controller's leases as Tune configurations ``{"job": …}``."""
+    """Hands out the controller's leases as Tune configurations ``{"job": …}``.
 
-    def __init__(self, book: LeaseBook, job_of: JobOf) -> None:
+    Args:
+        book: which Tune trial holds which lease.
+        job_of: how work becomes a job.
+        before: called before the controller is asked; it may stop the run.
+    """
+
+    def __init__(
+        self, book: LeaseBook, job_of: JobOf, before: Callable[[], None] = lambda: None
+    ) -> None:
         super().__init__()
         self._book = book
         self._job_of = job_of
+        self._before = before
 
     def set_search_properties(
         self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any
@@ -146,6 +177,7 @@ class LeaseSearcher(NotSaved, Searcher):
     def suggest(self, trial_id: str) -> Any:
         """A configuration, None for "ask later", or the word FINISHED."""
         with self._book.sheltered():
+            self._before()
             match self._book.controller.suggest():
                 case Lease() | Evaluation() as work:
                     self._book.hand_out(trial_id, work)
@@ -175,6 +207,16 @@ class LeaseSearcher(NotSaved, Searcher):
         del checkpoint_path
 
 
+def _error_of(trial: Trial) -> str:
+    """What Tune noted of a trial's end; its ``get_error`` looks where that is copied to later."""
+    if trial.error_file is None:
+        return ""
+    try:
+        return Path(trial.error_file).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
 class LeaseScheduler(NotSaved, FIFOScheduler):
     """Delivers results to the controller and answers CONTINUE or STOP."""
 
@@ -199,9 +241,12 @@ class LeaseScheduler(NotSaved, FIFOScheduler):
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """Keep the reason; the lease is settled when Tune gives the trial up."""
         del tune_controller
-        error = trial.get_error()
-        if error is not None:
-            self._book.blame(trial.trial_id, str(error).strip().splitlines()[-1][:300])
+        error = redact(_error_of(trial)).strip()
+        monitor = verdict_of_the_monitor(error)
+        if monitor is not None:
+            self._book.blame(trial.trial_id, monitor, out_of_memory=True)
+        elif error:
+            self._book.blame(trial.trial_id, error.splitlines()[-1][:300])
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """None: Tune starts pending trials by itself, and nothing is ever paused."""

@@ -62,7 +62,10 @@ def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
 
 def is_rays_agent(process: psutil.Process) -> bool:
     """Ray's own agents notice a minute late that their cluster was killed: they first tell it."""
-    return bool(" ".join(process.cmdline()).strip() in RAYS_AGENTS)
+    try:
+        return bool(" ".join(process.cmdline()).strip() in RAYS_AGENTS)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def wait_for_the_end_of(processes: list[psutil.Process], seconds: float) -> None:

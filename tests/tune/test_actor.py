@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,11 +61,31 @@ def test_the_last_epoch_comes_with_the_end(actor: TrialActor) -> None:
         actor.step()
 
 
+def test_a_long_epoch_is_announced_as_soon_as_its_trainer_exists(root: Path) -> None:
+    plain = job(root)
+    plain["job"]["spec"]["train"]["sleep"] = 60
+    slow = TrialActor(plain)
+    told = slow.step()
+    slow.stop()
+    assert told["events"] == []
+    assert [place["pid"] for place in told["placed"]] == [os.getpid()]
+
+
 def test_an_actor_takes_a_new_lease_even_in_the_middle_of_one(
     actor: TrialActor, root: Path
 ) -> None:
     assert actor.reset_config(job(root, stop_epoch=3, attempt=2))
     assert epochs_of(actor)[-1]["event"] == "Ended"
+
+
+def test_a_network_that_this_node_does_not_have_breaks_the_trial(root: Path) -> None:
+    plain = job(root)
+    plain["job"]["network"] = "no_such_module:Network"
+    lonely = TrialActor(plain)
+    told = epochs_of(lonely)
+    lonely.stop()
+    assert (told[-1]["event"], told[-1]["kind"]) == ("Broken", "error")
+    assert "no_such_module" in told[-1]["reason"]
 
 
 def test_a_folder_that_this_node_does_not_see_stops_the_run(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from raytao.errors import SettingsError
 from raytao.runs.eta import Remaining
 from raytao.runs.events import Event, Reported
 from raytao.runs.state import RunState
+from raytao.setup.changes import Entry
 from raytao.setup.resolve import resolve
 from raytao.tune.cluster import connected
 from raytao.tune.interrupts import Interrupted
@@ -102,7 +103,8 @@ def toy(folder: Path, *assignments: str) -> tuple[str, ...]:
 
 def run_toy(folder: Path, *assignments: str) -> RunState:
     run, *rest = toy(folder, *assignments)
-    return launch(resolve(run, rest), Watching())
+    setup = resolve(run, rest)
+    return launch(setup, Entry(setup.opened()), Watching())
 
 
 # What is refused -------------------------------------------------------------------------------
@@ -247,9 +249,10 @@ def test_an_interrupted_run_gives_a_users_ray_its_cpus_back(
     cluster: Cluster, elsewhere: Path
 ) -> None:
     run, *rest = toy(elsewhere, "train.sleep=0.5", "train.num_epochs=20")
+    setup = resolve(run, rest)
     with driver(cluster):
         with pytest.raises(Interrupted):
-            launch(resolve(run, rest), Watching(signal.SIGINT))
+            launch(setup, Entry(setup.opened()), Watching(signal.SIGINT))
         deadline = time.monotonic() + 20
         while ray.available_resources().get("CPU") != 2:
             assert time.monotonic() < deadline, ray.available_resources()

@@ -15,6 +15,7 @@ from raytao.runs.events import Event, Leased, Reported, Started
 from raytao.runs.log import read_log
 from raytao.runs.state import Phase, RunState
 from raytao.runs.store import LocalStore
+from raytao.setup.changes import Entry
 from raytao.setup.resolve import resolve
 from raytao.setup.setup import Setup
 from raytao.tao import layout
@@ -89,7 +90,7 @@ def test_ray_trains_what_the_simulator_trains(
     run: tuple[str, ...], address: str, tmp_path: Path
 ) -> None:
     setup = toy(tmp_path, address, *run)
-    state = launch(setup, Silent())
+    state = launch(setup, Entry(setup.opened()), Silent())
     assert trained(state) == simulated(setup.new_brain())
     assert state.epochs == setup.new_brain().plan().epochs
     assert state.finished is not None
@@ -101,7 +102,7 @@ def test_at_one_slot_a_suggestion_has_seen_all_earlier_results(
     address: str, tmp_path: Path
 ) -> None:
     setup = toy(tmp_path, address, *BAYESIAN)
-    launch(setup, Silent())
+    launch(setup, Entry(setup.opened()), Silent())
     finished = 0
     for event in events(setup):
         if isinstance(event, Started):
@@ -121,7 +122,7 @@ def test_eight_slots_are_filled_before_the_first_report(address: str, tmp_path: 
         "resources.cpus=0.5",
         "slots=8",
     )
-    launch(setup, Silent())
+    launch(setup, Entry(setup.opened()), Silent())
     log = events(setup)
     first = next(i for i, event in enumerate(log) if isinstance(event, Reported))
     assert sum(isinstance(event, Leased) for event in log[:first]) == 8
@@ -131,7 +132,7 @@ def test_a_failed_trial_is_recorded_with_its_reason_and_the_run_goes_on(
     address: str, tmp_path: Path
 ) -> None:
     setup = toy(tmp_path, address, *HYPERBAND, "train.breaks_at=2")
-    state = launch(setup, Silent())
+    state = launch(setup, Entry(setup.opened()), Silent())
     failed = state.by_phase(Phase.FAILED)
     assert {t.failure.reason for t in failed if t.failure} == {
         "RuntimeError: told to break in epoch 2"
@@ -145,7 +146,7 @@ def test_a_failed_trial_is_recorded_with_its_reason_and_the_run_goes_on(
 
 def test_a_diverged_trial_never_wins(address: str, tmp_path: Path) -> None:
     setup = toy(tmp_path, address, *RANDOM, "train.nan_at=2")
-    state = launch(setup, Silent())
+    state = launch(setup, Entry(setup.opened()), Silent())
     assert len(state.by_phase(Phase.FAILED)) == 5
     assert state.incumbent is None
     assert state.finished is not None
