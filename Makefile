@@ -14,13 +14,14 @@ RUN := $(VENV)/.installed-run
 DEV := $(VENV)/.installed-dev
 
 # `make test` and `make integration` share the tests out: each test runs in exactly one of them.
+# `make chaos` runs a part of the latter at full length.
 SLOW := integration or chaos or gpu
 
 # Trials run side by side: one thread each keeps them off each other's cores.
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test integration check bench clean
+.PHONY: help demo test integration chaos check bench clean
 .DELETE_ON_ERROR:
 
 help:  ## show this list
@@ -34,8 +35,11 @@ demo: $(RUN)  ## search digits with both brains, in parallel trials on a local R
 test: $(DEV)  ## fast tests and a Ray smoke test (at most 5 minutes)
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) -m "not ($(SLOW))"
 
-integration: $(DEV)  ## the other tests: minutes, kills, GPUs where there are some (at most 20 minutes)
+integration: $(DEV)  ## the other tests: minutes, kills, GPUs where there are some
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) -m "$(SLOW)"
+
+chaos: $(DEV)  ## kills and errors at every place, random kills on Ray, fuzzing (at most 20 minutes)
+	$(BIN)/python -m pytest $(PYTEST_FLAGS) -m chaos
 
 check: $(DEV)  ## lint, format, types, layers
 	$(BIN)/ruff check

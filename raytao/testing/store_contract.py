@@ -70,6 +70,7 @@ def attempts(store: Store, key: str) -> list[Callable[[], object]]:
     """Every way to touch ``key``."""
     return [
         lambda: store.read(key),
+        lambda: store.size(key),
         lambda: store.list(key),
         *writing_attempts(store, key),
     ]
@@ -111,6 +112,7 @@ class StoreContract:
         assert store.list("d") == []
         assert store.read("a.txt") is None
         assert store.read("d/x") is None
+        assert store.size("d/x") is None
 
     @law(60)
     @given(todo=operations())
@@ -137,6 +139,8 @@ class StoreContract:
         assert content(store) == model
         assert store.list() == sorted(model)
         assert [store.read(key) for key in FILES] == [model.get(key) for key in FILES]
+        assert {key: store.size(key) for key in model} == {k: len(v) for k, v in model.items()}
+        assert [store.size(key) for key in FOLDERS] == [None] * len(FOLDERS)
         for folder in FOLDERS:
             below = sorted(key for key in model if key.startswith(f"{folder}/"))
             assert store.list(folder) == store.list(f"{folder}/") == below
@@ -157,6 +161,48 @@ class StoreContract:
         for batch in (b"one\n", b"two\n", b"three\n"):
             store.append_batch("events.jsonl", batch, durable=durable)
         assert store.read("events.jsonl") == b"one\ntwo\nthree\n"
+
+    @law(60)
+    @given(
+        before=st.binary(max_size=5),
+        data=st.binary(max_size=5),
+        part=st.integers(0, 5),
+        more=st.binary(max_size=5),
+    )
+    def test_a_batch_that_was_written_in_part_can_be_tried_again_with_more(
+        self, before: bytes, data: bytes, part: int, more: bytes, tmp_path: Path
+    ) -> None:
+        store = self.fresh(tmp_path)
+        if before:
+            store.replace("d/log", before)
+        if data[:part]:
+            store.append_batch("d/log", data[:part])
+        store.append_batch("d/log", data, at=len(before))
+        store.append_batch("d/log", data, at=len(before))
+        store.append_batch("d/log", data + more, at=len(before))
+        store.append_batch("d/log", b"next", at=len(before + data + more))
+        assert store.read("d/log") == before + data + more + b"next"
+
+    @pytest.mark.parametrize("there", [None, b"", b"on"])
+    def test_a_file_shorter_than_what_was_written_is_not_appended_to(
+        self, there: bytes | None, tmp_path: Path
+    ) -> None:
+        store = self.fresh(tmp_path)
+        if there is not None:
+            store.replace("d/log", there)
+        with pytest.raises(StoreError, match=rf"it has {len(there or b'')} bytes, and 3 were"):
+            store.append_batch("d/log", b"two", at=3)
+        assert store.read("d/log") == there
+
+    @pytest.mark.parametrize("foreign", [b"onex", b"onetwo and more", b"onetxo"])
+    def test_what_somebody_else_has_written_is_not_overwritten(
+        self, foreign: bytes, tmp_path: Path
+    ) -> None:
+        store = self.fresh(tmp_path)
+        store.replace("d/log", foreign)
+        with pytest.raises(StoreError, match="somebody else has written"):
+            store.append_batch("d/log", b"two", at=3)
+        assert store.read("d/log") == foreign
 
     def test_a_reader_sees_the_old_file_or_the_new_one(self, tmp_path: Path) -> None:
         store = self.fresh(tmp_path)
