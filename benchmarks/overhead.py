@@ -39,6 +39,7 @@ from raytao.runs.events import Event
 from raytao.runs.log import read_log
 from raytao.runs.state import RunState
 from raytao.runs.store import LocalStore
+from raytao.setup.changes import Entry
 from raytao.setup.resolve import resolve
 from raytao.tao import layout
 from raytao.testing.toy import curve
@@ -164,7 +165,7 @@ def time_raytao(task: Task) -> Cost:
     file.write_text(RUN.format(**values))
     setup = resolve(str(file))
     wall, cpu = time.perf_counter(), time.process_time()
-    state = launch(setup, Silent())
+    state = launch(setup, Entry(setup.opened()), Silent())
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     refuse_other(task, state.epochs)
     events = read_log(LocalStore(setup.results), layout.EVENTS)
