@@ -146,7 +146,10 @@ def stop(folder: Path, timeout: float) -> None:
 @main.command()
 @of_a_running_run
 def pause(folder: Path, timeout: float) -> None:
-    """Interrupt the run in FOLDER, as Ctrl-C does: its trials end now, `raytao resume` goes on."""
+    """Interrupt the run in FOLDER, as Ctrl-C does.
+
+    Its trials end now, their checkpoints stay, and `raytao resume` goes on.
+    """
     from raytao.cli.stopping import end_run
     from raytao.setup.request import Ask
 
@@ -156,9 +159,10 @@ def pause(folder: Path, timeout: float) -> None:
 @main.command()
 @of_a_running_run
 def cancel(folder: Path, timeout: float) -> None:
-    """End the run in FOLDER now; its status is Canceled, and its driver exits with 1.
+    """End the run in FOLDER now: Canceled.
 
-    What was found stays, and so does the best model so far, which is not measured.
+    Its driver exits with 1. What was found stays, and so does the best model so far, which is
+    not measured.
     """
     from raytao.cli.stopping import end_run
     from raytao.setup.request import Ask
@@ -169,7 +173,7 @@ def cancel(folder: Path, timeout: float) -> None:
 @main.command()
 @click.argument("folder", type=Place())
 def repair(folder: Path) -> None:
-    """Cut the damaged event log in FOLDER off where it can be trusted.
+    """Cut off what is damaged of FOLDER's event log.
 
     A copy is kept. What was trained after that place is told again by the experiments' own
     folders; recommendations that the log does not know any more are set aside.
