@@ -116,7 +116,10 @@ def _resumable(results: Path, how: str) -> Iterator[None]:
     try:
         yield
     except RunAbandoned as stop:
-        raise RaytaoError(last_words(str(stop), stop.hopeless, results, how)) from None
+        # A worker may miss the folder first, and take it for one that its node does not share.
+        gone = f"the results folder {results.resolve()} is gone"
+        reason = str(stop) if results.is_dir() else gone
+        raise RaytaoError(last_words(reason, stop.hopeless, results, how)) from None
     except StoreError as error:
         raise RaytaoError(last_words(str(error), None, results, how)) from error
 
