@@ -36,6 +36,29 @@ class BrainSettings(BaseModel):
 
 
 @dataclass(frozen=True)
+class Initial:
+    """A configuration that is to be trained before the brain's own, and where it is from."""
+
+    params: Params
+    why: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What another run of the same search measured, and this one trusts.
+
+    Args:
+        params: active parameters, within the space.
+        epochs: after how many epochs.
+        score: larger is better, in the units of this run's own scores.
+    """
+
+    params: Params
+    epochs: int
+    score: float
+
+
+@dataclass(frozen=True)
 class Task:
     """What a brain is asked to search.
 
@@ -44,12 +67,22 @@ class Task:
         epochs: length of a full training, from the user's spec.
         seed: the only source of randomness.
         first: the user's own values, suggested as trial 0; None draws trial 0 like the others.
+        initial: suggested next, in this order, whatever the brain would rather do.
+        evidence: known from elsewhere; brains without a model have no use for it.
     """
 
     space: Space
     epochs: int
     seed: int = 0
     first: Params | None = None
+    initial: tuple[Initial, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+
+    @property
+    def given(self) -> tuple[Initial, ...]:
+        """What people ask for first: trials 0, 1, …, the user's own spec in front."""
+        own = () if self.first is None else (Initial(self.first, "user's spec"),)
+        return own + self.initial
 
 
 @dataclass(frozen=True)
@@ -127,6 +160,18 @@ class Brain(ABC):
         A Failed outcome ends the trial; it never blocks a rung, is never promoted while a
         scored one is there, and never enters a model as a number.
         """
+
+    def recall(self, observation: Observation, told: Verdict) -> Verdict:
+        """Take in an observation of which a log holds the verdict.
+
+        Leaves the state that ``observe`` left when it answered ``told``. A brain whose verdicts
+        come from a model takes ``told`` over, if its rules allow it at all, and fits nothing.
+
+        Returns:
+            What the brain stands by: another verdict than ``told`` means a log of another brain.
+        """
+        del told
+        return self.observe(observation)
 
     @abstractmethod
     def state(self) -> Json:

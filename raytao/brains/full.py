@@ -69,15 +69,21 @@ class FullLength(Brain):
     def __init__(self, task: Task, settings: FullLengthSettings) -> None:
         self._task = task
         self._limit = settings.max_recommendations
+        self._given = task.given
         self._trials: list[Trial] = []
 
     @abstractmethod
     def _propose(self, trial: int) -> tuple[Params, str] | None:
-        """The next configuration and why; None where the space has nothing new."""
+        """The next configuration and why, after those that were asked for.
+
+        None where the space has nothing new.
+        """
 
     def suggest(self, trial: int) -> Suggestion:
         """See `Brain.suggest`; Done comes when the last trial is over."""
         self._check_turn(trial)
+        if trial < min(self._limit, len(self._given)):
+            return self._start(self._given[trial].params, self._given[trial].why)
         if trial < self._limit and (proposal := self._propose(trial)) is not None:
             params, why = proposal
             return self._start(params, why)

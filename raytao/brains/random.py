@@ -1,4 +1,4 @@
-"""Random search: the user's own spec, then independent draws, all trained to the end."""
+"""Random search: what people ask for first, then independent draws, all trained to the end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,5 @@ class Random(FullLength):
     Settings: ClassVar[type[FullLengthSettings]] = FullLengthSettings
 
     def _propose(self, trial: int) -> tuple[Params, str]:
-        if trial == 0 and self._task.first is not None:
-            return self._task.first, "user's spec"
         rng = np.random.default_rng([self._task.seed, trial])
         return self._task.space.sample(rng), "random"

@@ -61,12 +61,12 @@ class Space:
             if name in targets and name not in names
         }
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The parameters' names, parents first."""
         return tuple(p.name for p in self.parameters)
 
-    @property
+    @cached_property
     def dim(self) -> int:
         """Number of coordinates of the unit cube."""
         return sum(p.dim for p in self.parameters)
@@ -135,6 +135,20 @@ class Space:
             if present and not parameter.contains(params[parameter.name], limits):
                 return False
         return set(params) <= set(self.names)
+
+    def misfits(self, params: Params) -> tuple[str, ...]:
+        """Names of the values that are not legal beside the others, and of those not searched.
+
+        Unlike ``contains``, it lets active parameters be absent.
+        """
+        legal = {
+            parameter.name
+            for parameter in self.parameters
+            if parameter.name in params
+            and self._is_active(parameter, params)
+            and parameter.contains(params[parameter.name], self._limits(parameter, params))
+        }
+        return tuple(name for name in params if name not in legal)
 
     @cached_property
     def size(self) -> int | None:

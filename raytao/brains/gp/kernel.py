@@ -1,63 +1,59 @@
-"""Matérn-5/2 kernel with one length scale for each column, over numbers and categories.
+"""Matérn-5/2 kernel over an embedding, with one length scale for each group of its columns.
 
-Symbols: ``n``, ``m`` points; ``d`` columns; ``x`` (n, d) points of the unit cube; ``l`` (d,)
-length scales; ``D`` (d, n, m) squared differences of one column each: ``(x_j - x'_j)²`` for a
-number, 0 or 1 for equal or different categories. Then ``r² = Σ_j D_j / l_j²`` and
-``k(r) = (1 + √5 r + 5 r² / 3) exp(-√5 r)``, so that k(0) = 1 (Rasmussen and Williams, 2006, 4.17).
+Symbols: ``n``, ``m`` points; ``D`` columns of the embedding, in ``g`` groups (see `features`);
+``e`` (n, D) embedded points; ``l`` (g,) length scales; ``S`` (g, n, m) squared distances within
+each group. Then ``r² = Σ_j S_j / l_j²`` and ``k(r) = (1 + √5 r + 5 r² / 3) exp(-√5 r)``, so that
+k(0) = 1 (Rasmussen and Williams, 2006, 4.17).
 """
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+from raytao.brains.gp.features import Array
 
-ROOT5 = 5**0.5
-SAME_CATEGORY = 1e-9
-"""Categories are points of the unit interval; equal ones differ by rounding at most."""
+ROOT5: Final = 5**0.5
 
 
-def differences(x: Array, other: Array, categorical: Mask) -> Array:
-    """Squared difference, column by column.
+def differences(e: Array, other: Array, group: NDArray[np.intp]) -> Array:
+    """Squared distances (g, n, m) within each group of columns.
 
     Args:
-        x: (n, d).
-        other: (m, d).
-        categorical: (d,), True where a column holds a category.
-
-    Returns:
-        (d, n, m).
+        e: (n, D).
+        other: (m, D).
+        group: (D,), ascending from 0.
     """
-    gaps: Array = x.T[:, :, None] - other.T[:, None, :]
-    squared: Array = gaps * gaps
-    if categorical.any():
-        squared[categorical] = np.abs(gaps[categorical]) > SAME_CATEGORY
+    gaps: Array = e.T[:, :, None] - other.T[:, None, :]
+    starts = np.flatnonzero(np.diff(group, prepend=-1))
+    squared: Array = np.add.reduceat(gaps * gaps, starts, axis=0)
     return squared
 
 
-def matern52(squared: Array, lengthscales: Array) -> Array:
-    """Kernel matrix (n, m) from `differences` (d, n, m) and length scales (d,)."""
-    r = _distance(squared, lengthscales)
-    value: Array = (1.0 + ROOT5 * r + 5.0 / 3.0 * r * r) * np.exp(-ROOT5 * r)
+def scaled_distances(a: Array, b: Array) -> Array:
+    """Squared distances (…, n, m) between points (…, n, D) and (…, m, D), scaled already."""
+    squared: Array = (a * a).sum(-1)[..., :, None] + (b * b).sum(-1)[..., None, :]
+    squared -= 2.0 * (a @ np.swapaxes(b, -1, -2))
+    return np.maximum(squared, 0.0, out=squared)
+
+
+def matern52(squared: Array) -> Array:
+    """Kernel from scaled squared distances, elementwise."""
+    r = np.sqrt(squared)
+    value: Array = (1.0 + ROOT5 * r + (5.0 / 3.0) * squared) * np.exp(-ROOT5 * r)
     return value
 
 
-def matern52_with_gradient(squared: Array, lengthscales: Array) -> tuple[Array, Array]:
-    """Kernel matrix (n, m) and its derivatives (d, n, m) by the logarithms of the length scales.
+def matern52_with_slope(squared: Array) -> tuple[Array, Array]:
+    """Kernel and ``-2 ∂k/∂r²`` from scaled squared distances, elementwise.
 
-    ``∂k/∂log l_j = 5/3 (1 + √5 r) exp(-√5 r) D_j / l_j²``, which is smooth at r = 0.
+    The slope ``5/3 (1 + √5 r) exp(-√5 r)`` is smooth at r = 0: ``∂k/∂log l_j`` is the slope times
+    ``S_j / l_j²``, and ``∂k/∂x`` is minus the slope times ``(x - x') / l²``.
     """
-    r = _distance(squared, lengthscales)
+    r = np.sqrt(squared)
     decay = np.exp(-ROOT5 * r)
-    value: Array = (1.0 + ROOT5 * r + 5.0 / 3.0 * r * r) * decay
-    slope = 5.0 / 3.0 * (1.0 + ROOT5 * r) * decay
-    return value, slope * (squared / lengthscales[:, None, None] ** 2)
-
-
-def _distance(squared: Array, lengthscales: Array) -> Array:
-    d, n, m = squared.shape
-    summed = (lengthscales**-2.0) @ squared.reshape(d, n * m)
-    distance: Array = np.sqrt(summed).reshape(n, m)
-    return distance
+    slope = (1.0 + ROOT5 * r) * decay
+    value: Array = slope + (5.0 / 3.0) * squared * decay
+    return value, (5.0 / 3.0) * slope

@@ -1,56 +1,60 @@
-"""Search for the configuration with the largest acquisition value.
+"""Where a function over a space is largest, among the configurations that are left to try.
 
-Points are always *snapped*, that is decoded to a configuration and encoded again: the model is
-asked about what would be trained, and equal configurations are equal points, bit for bit.
+Points of the unit cube stand for a configuration only after they are snapped: moved to where the
+configuration that they decode to is encoded. Numbers follow the gradient from the best of many
+candidates; what has cells (categories, ordered levels) is moved one at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, TypeAlias
+from typing import Final, Protocol
 
 import numpy as np
+from scipy.optimize import minimize
 from scipy.stats import qmc
 
-from raytao.brains.gp.kernel import SAME_CATEGORY, Array, Mask
-from raytao.space import Space
+from raytao.brains.gp.features import Array, Features, Mask, Points
 
-GLOBAL_BITS: Final = 9
-"""2 ** 9 = 512 candidates cover the cube."""
-PARENTS: Final = 5
-CHILDREN: Final = 32
-WIDTH: Final = 0.1
-"""Perturbations of so many of the best trials are candidates as well."""
-REFINEMENTS: Final = (0.1, 0.05, 0.02, 0.01)
-"""Widths of the perturbations around the best candidates, round by round."""
-REFINED: Final = 4
-SHORTLIST: Final = 64
-REFINED_SHORTLIST: Final = 16
-"""Only so many of the candidates are snapped: it is what takes the time."""
-MOVED: Final = 0.3
+GLOBAL_BITS: Final = 8
+"""2 ** 8 = 256 candidates cover the cube."""
+PARENTS: Final = 3
+CHILDREN: Final = 24
+WIDTHS: Final = (0.2, 0.05)
+"""Perturbations of so many of the best trials are candidates as well, for each of these widths."""
+MOVED: Final = 0.5
 """Share of the coordinates that a perturbation moves; one at least."""
+BOX: Final = 0.25
+"""How far from a point the numbers go that are searched around it."""
+BESIDE: Final = 192
+"""Candidates in that box."""
+SHARES: Final = (0.2, 0.5, 1.0)
+"""Shares of the numbers that a candidate in the box moves."""
+CLIMBERS: Final = 4
+"""So many of the best candidates follow the gradient."""
+STEPS: Final = 20
+GAIN: Final = 1e-4
+"""So many steps at most, and no more once one gains less than this share."""
+MOVES: Final = 3
+"""Rounds of changing one cell at a time."""
+NEIGHBOURS: Final = 32
+"""Changes of one cell that are looked at in a round."""
 FAILED_RADIUS: Final = 0.05
 """Half the side of the box around a failed trial that is searched only when all else is tried."""
+SAME: Final = 1e-9
 LAST_DRAWS: Final = 4096
 """Random draws before a space is taken to hold nothing new."""
 
-Value: TypeAlias = Callable[[Array], Array]
-"""What is maximised: points (m, d) to values (m,)."""
 
+class Surface(Protocol):
+    """What is maximised, over embedded points (m, D)."""
 
-def categorical_columns(space: Space) -> Mask:
-    """Which coordinates (d,) hold a category."""
-    return np.array([column.kind == "categorical" for column in space.columns])
+    def value(self, points: Array) -> Array:
+        """Values (m,)."""
 
-
-def snap(space: Space, points: Array) -> Array:
-    """Move points (m, d) to where the configurations that they decode to are encoded."""
-    snapped = np.empty_like(points)
-    for i, point in enumerate(points):
-        snapped[i] = space.encode(space.decode(point))
-    return snapped
+    def value_with_gradient(self, points: Array) -> tuple[Array, Array]:
+        """Values (m,) and gradients (m, D)."""
 
 
 def sobol(dim: int, bits: int, rng: np.random.Generator) -> Array:
@@ -64,117 +68,188 @@ class Search:
     """The configurations that are left to try.
 
     Args:
-        space: what is searched.
-        tried: (n, d) snapped points that are never found again.
-        failed: (k, d) those of them around which a box is avoided.
+        features: of the space that is searched.
+        tried: snapped points that are never found again.
+        failed: those of them around which a box is avoided.
     """
 
-    space: Space
-    tried: Array
-    failed: Array
+    features: Features
+    tried: Points
+    failed: Points
 
     @property
     def exhausted(self) -> bool:
         """Whether a finite space has nothing left."""
-        return self.space.size is not None and len(self._keys) >= self.space.size
+        size = self.features.space.size
+        return size is not None and len(self._keys) >= size
 
     def is_new(self, point: Array) -> bool:
         """Whether a snapped point (d,) has not been tried."""
         return point.tobytes() not in self._keys
 
-    def maximise(self, value: Value, parents: Array, rng: np.random.Generator) -> Array | None:
+    def maximise(
+        self,
+        surface: Surface,
+        parents: Points,
+        rng: np.random.Generator,
+        *,
+        around: Array | None = None,
+    ) -> Array | None:
         """The best new point found from everywhere and from around ``parents``.
 
         Args:
-            value: what is maximised.
-            parents: (p, d) snapped points that are worth a look around.
+            surface: what is maximised.
+            parents: snapped points that are worth a look around, the best first.
             rng: the only source of randomness.
+            around: a snapped point (d,) that shall not be left by far: a box of numbers, and one
+                other category at most; None searches everywhere.
 
         Returns:
             A snapped point (d,); None if no candidate was new.
         """
-        everywhere = sobol(self.space.dim, GLOBAL_BITS, rng)
-        near = [self._around(parent, WIDTH, CHILDREN, rng) for parent in parents[:PARENTS]]
-        raw = self._ranked(np.vstack([everywhere, *near]), value)
-        points = self._open(snap(self.space, raw[:SHORTLIST]))
-        if not len(points):
-            left = self._new(snap(self.space, raw))
-            outside = self._open(left)
-            points = outside if len(outside) else left
-        return self._refined(points, value, rng) if len(points) else None
+        low, high = np.zeros(self.features.space.dim), np.ones(self.features.space.dim)
+        if around is None:
+            raw = [sobol(self.features.space.dim, GLOBAL_BITS, rng)]
+            for parent in parents.x[:PARENTS]:
+                raw += [self._around(parent, width, rng) for width in WIDTHS]
+        else:
+            low, high = np.clip(around - BOX, 0.0, 1.0), np.clip(around + BOX, 0.0, 1.0)
+            raw = [self._beside(around, rng)]
+        level = self.features.levelled(np.vstack(raw))
+        order = np.argsort(-surface.value(self.features.embed(level)), kind="stable")
+        starts = level[order[:CLIMBERS]]
+        climbed = self._climbed(starts, surface, low, high)
+        if around is None:
+            climbed = self._moved(climbed, surface, rng)
+        found = self._best(Points.stacked([climbed, starts]), surface, avoid=True)
+        if found is None:  # all of the best are known, or beside a failure: look at the rest
+            found = self._best(level[order], surface, avoid=True)
+        return self._best(level[order], surface, avoid=False) if found is None else found
 
     def anything(self, rng: np.random.Generator) -> Array | None:
         """Any new point; None if thousands of draws find none."""
-        for raw in rng.random((LAST_DRAWS, self.space.dim)):
-            point: Array = snap(self.space, raw[None])[0]
+        for raw in rng.random((LAST_DRAWS, self.features.space.dim)):
+            point: Array = self.features.snapped(raw[None]).x[0]
             if self.is_new(point):
                 return point
         return None
 
-    def _refined(self, points: Array, value: Value, rng: np.random.Generator) -> Array:
-        """The best of ``points``, after looking closer and closer around the best few."""
-        values = value(points)
-        for width in REFINEMENTS:
-            order = np.argsort(-values, kind="stable")[:REFINED]
-            points, values = points[order], values[order]
-            near = [self._around(point, width, CHILDREN, rng) for point in points]
-            raw = self._ranked(np.vstack(near), value)
-            children = self._open(snap(self.space, raw[:REFINED_SHORTLIST]))
-            if len(children):
-                points = np.vstack([points, children])
-                values = np.concatenate([values, value(children)])
-        best: Array = points[np.argmax(values)]
+    def _climbed(self, starts: Points, surface: Surface, low: Array, high: Array) -> Points:
+        """Follow the gradient over the active numbers, all starts at once, from low to high."""
+        features = self.features
+        rows, columns = np.nonzero(starts.active & ~features.categorical)
+        if not len(rows):
+            return starts
+        place = features.column[columns]
+
+        def negative(flat: Array) -> tuple[float, Array]:
+            values, gradient = surface.value_with_gradient(features.embed(moved(flat)))
+            return -float(values.sum()), -gradient[rows, place]
+
+        def moved(flat: Array) -> Points:
+            x = starts.x.copy()
+            x[rows, columns] = flat
+            return Points(x, starts.active)
+
+        begin = starts.x[rows, columns]
+        bounds = np.stack([low[columns], high[columns]], axis=1)
+        options = {"maxiter": STEPS, "ftol": GAIN}
+        result = minimize(
+            negative, begin, jac=True, method="L-BFGS-B", bounds=bounds, options=options
+        )
+        return moved(np.clip(result.x, *bounds.T))  # rounding may have left them by a digit
+
+    def _moved(self, points: Points, surface: Surface, rng: np.random.Generator) -> Points:
+        """Change one cell of the best point at a time, as long as that helps."""
+        if not self._cells:
+            return points
+        values = surface.value(self.features.embed(points))
+        for _ in range(MOVES):
+            best = int(np.argmax(values))
+            near = self.features.levelled(self._neighbours(points.x[best], rng))
+            heights = surface.value(self.features.embed(near))
+            top = int(np.argmax(heights))
+            if heights[top] <= values[best]:
+                break
+            box = np.zeros(near.x.shape[1]), np.ones(near.x.shape[1])
+            climbed = self._climbed(near[[top]], surface, *box)
+            points = Points.stacked([points, climbed])
+            values = np.append(values, surface.value(self.features.embed(climbed)))
+        return points
+
+    def _neighbours(self, point: Array, rng: np.random.Generator) -> Array:
+        """Points (k, d) with another cell in one coordinate; at most NEIGHBOURS of them."""
+        changes = [
+            (j, middle) for j, middles in self._cells for middle in middles if middle != point[j]
+        ]
+        if len(changes) > NEIGHBOURS:
+            changes = [changes[i] for i in rng.permutation(len(changes))[:NEIGHBOURS]]
+        near = np.repeat(point[None], len(changes), axis=0)
+        for row, (j, middle) in zip(near, changes, strict=True):
+            row[j] = middle
+        return near
+
+    def _best(self, points: Points, surface: Surface, *, avoid: bool) -> Array | None:
+        """The best of ``points``, snapped, that is new (and, to avoid, beside no failure)."""
+        snapped = self.features.snapped(points.x)
+        left = np.array([self.is_new(point) for point in snapped.x])
+        if avoid:
+            left &= ~self._beside_a_failure(snapped.x)
+        if not left.any():
+            return None
+        open_ = snapped[left]
+        best: Array = open_.x[np.argmax(surface.value(self.features.embed(open_)))]
         return best
 
     @cached_property
     def _keys(self) -> set[bytes]:
-        return {point.tobytes() for point in self.tried}
+        return {point.tobytes() for point in self.tried.x}
 
     @cached_property
-    def _categorical(self) -> Mask:
-        return categorical_columns(self.space)
-
-    def _ranked(self, raw: Array, value: Value) -> Array:
-        """Raw points by falling value: a guess, which spares most of them the way to snap."""
-        order = np.argsort(-value(self._level(raw)), kind="stable")
-        return raw[order]
-
-    def _level(self, raw: Array) -> Array:
-        """Move coordinates that are cells to their middle: nearly snapped, at no cost."""
-        level = raw.copy()
-        for j, column in enumerate(self.space.columns):
-            if column.edges:
+    def _cells(self) -> list[tuple[int, list[float]]]:
+        """Coordinates with cells, and the middles of these."""
+        found = []
+        for j, column in enumerate(self.features.space.columns):
+            if len(column.edges) > 1:  # one option leaves nothing to change
                 edges = np.array([0.0, *column.edges])
-                cell = np.searchsorted(edges[1:-1], raw[:, j], side="right")
-                level[:, j] = (edges[cell] + edges[cell + 1]) / 2
-        return level
+                found.append((j, ((edges[:-1] + edges[1:]) / 2).tolist()))
+        return found
 
     @cached_property
-    def _cells(self) -> Array:
-        """Width (d,) of a cell where the coordinate has a few, else 0."""
-        return np.array([1.0 / c.options if c.options else 0.0 for c in self.space.columns])
+    def _widest(self) -> Array:
+        """Width (d,) of a cell where the coordinate has some, else 0."""
+        columns = self.features.space.columns
+        return np.array([1.0 / c.options if c.options else 0.0 for c in columns])
 
-    def _new(self, points: Array) -> Array:
-        """Those of ``points`` that have not been tried."""
-        return points[[self.is_new(point) for point in points]]
-
-    def _open(self, points: Array) -> Array:
-        """The new ones of ``points`` that are not beside a failed trial."""
-        new = self._new(points)
-        return new[~self._beside_a_failed(new)]
-
-    def _beside_a_failed(self, points: Array) -> Mask:
-        gaps = np.abs(points[:, None, :] - self.failed[None, :, :])
-        reach = np.where(self._categorical, SAME_CATEGORY, FAILED_RADIUS)
+    def _beside_a_failure(self, points: Array) -> Mask:
+        gaps = np.abs(points[:, None, :] - self.failed.x[None, :, :])
+        reach = np.where(self.features.categorical, SAME, FAILED_RADIUS)
         inside: Mask = np.all(gaps <= reach, axis=2)
         beside: Mask = np.any(inside, axis=1)
         return beside
 
-    def _around(self, point: Array, width: float, count: int, rng: np.random.Generator) -> Array:
+    def _around(self, point: Array, width: float, rng: np.random.Generator) -> Array:
         """Perturb some coordinates of ``point``: numbers by normal steps, categories anew."""
         d = len(point)
-        moved = rng.random((count, d)) < MOVED
-        moved[np.arange(count), rng.integers(d, size=count)] = True
-        steps = rng.standard_normal((count, d)) * np.maximum(width, self._cells)
-        fresh = np.where(self._categorical, rng.random((count, d)), point + steps)
+        moved = rng.random((CHILDREN, d)) < MOVED
+        moved[np.arange(CHILDREN), rng.integers(d, size=CHILDREN)] = True
+        steps = rng.standard_normal((CHILDREN, d)) * np.maximum(width, self._widest)
+        fresh = np.where(self.features.categorical, rng.random((CHILDREN, d)), point + steps)
         return np.clip(np.where(moved, fresh, point), 0.0, 1.0)
+
+    def _beside(self, point: Array, rng: np.random.Generator) -> Array:
+        """Points (BESIDE, d) in the box around ``point``, half of them with another cell.
+
+        A fifth, a half or all of the numbers move: often it is one of them that is wrong.
+        """
+        d = len(point)
+        share = rng.choice(SHARES, size=(BESIDE, 1))
+        moved = rng.random((BESIDE, d)) < share
+        moved[np.arange(BESIDE), rng.integers(d, size=BESIDE)] = True
+        steps = np.clip(point + BOX * (2.0 * rng.random((BESIDE, d)) - 1.0), 0.0, 1.0)
+        celled = self._widest > 0.0
+        x = np.where(moved & ~celled, steps, point)
+        if celled.any():
+            changed = np.flatnonzero(rng.random(BESIDE) < 0.5)
+            x[changed, rng.choice(np.flatnonzero(celled), len(changed))] = rng.random(len(changed))
+        return x

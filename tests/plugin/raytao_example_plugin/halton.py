@@ -19,8 +19,6 @@ class Halton(FullLength):
     def _propose(self, trial: int) -> tuple[Params, str]:
         from scipy.stats import qmc
 
-        if trial == 0 and self._task.first is not None:
-            return self._task.first, "user's spec"
         space = self._task.space
         shift = np.random.default_rng(self._task.seed).random(space.dim)
         point = qmc.Halton(space.dim, scramble=False).fast_forward(trial).random(1)[0]
