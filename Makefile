@@ -68,4 +68,5 @@ $(RUN): pyproject.toml constraints.txt
 
 $(DEV): $(RUN)
 	$(PIP) --group test --group lint
+	$(PIP) --no-deps nvidia-tao-core==7.3.0  # its own search, to compare `compat: tao7` with; it needs none of the rest
 	@touch $@
