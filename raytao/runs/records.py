@@ -5,12 +5,13 @@ from __future__ import annotations
 import uuid
 from dataclasses import asdict
 
+from raytao.errors import DamagedRun
 from raytao.runs.events import Judged, Started
-from raytao.types import Decision, Json, Start, Verdict
+from raytao.types import Decision, Json, Promotion, Start, Verdict
 
 
-def started(trial: int, start: Start) -> Started:
-    """A new trial as a record, with a job number of its own, as TAO has it."""
+def started(trial: int, start: Start, saw: int | None = None) -> Started:
+    """A new trial as a record, with a job number of its own, as TAO has it; see `Started`."""
     return Started(
         trial=trial,
         params=dict(start.params),
@@ -19,6 +20,7 @@ def started(trial: int, start: Start) -> Started:
         why=start.why,
         job_id=str(uuid.uuid4()),
         parent=start.parent,
+        saw=saw,
     )
 
 
@@ -33,3 +35,17 @@ def judged(trial: int, verdict: Verdict) -> Judged:
         {**asdict(p), "budget": dict(p.budget)} for p in verdict.promote
     ]
     return Judged(trial, verdict.decision.value, promote, list(verdict.retire))
+
+
+def told(seq: int, event: Judged) -> Verdict:
+    """The verdict that a record holds.
+
+    Raises:
+        DamagedRun: if it is none.
+    """
+    try:
+        promote = tuple(Promotion(p["trial"], p["budget"], p["why"]) for p in event.promote)
+        return Verdict(Decision(event.decision), promote, tuple(event.retire))
+    except (KeyError, TypeError, ValueError) as error:
+        reason = f"record {seq}: a verdict that says nothing: {type(error).__name__}: {error}"
+        raise DamagedRun(reason, record=seq) from error

@@ -1,6 +1,7 @@
 """Replay: a log is fed to a fresh brain, which must decide as it did then.
 
-Configurations are handed back by ``adopt``, so that nothing is drawn or fitted again.
+Configurations are handed back by ``adopt`` and verdicts by ``recall``, so that nothing is drawn
+or fitted again.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from raytao.errors import DamagedRun
 from raytao.runs.chapter import Chapter
 from raytao.runs.events import Broke, Changed, Judged, Repaired, Reported, Started
 from raytao.runs.log import Record
-from raytao.runs.records import is_decision, judged
+from raytao.runs.records import is_decision, judged, told
 from raytao.types import Failed, Outcome, Scored, Verdict
 
 
@@ -34,7 +35,7 @@ def replay(records: Sequence[Record], brain: Brain) -> tuple[int, Verdict] | Non
     chapter = Chapter(brain, sum(isinstance(r.event, Started) for r in records[:begun]))
     due: tuple[int, Verdict] | None = None
     epochs: Counter[int] = Counter()
-    for record in records[begun:]:
+    for place, record in enumerate(records[begun:], start=begun):
         event = record.event
         if isinstance(event, Repaired):
             continue  # a verdict that was cut off with it is given again
@@ -47,9 +48,12 @@ def replay(records: Sequence[Record], brain: Brain) -> tuple[int, Verdict] | Non
                 _adopt(record.seq, event, chapter)
             case Reported():
                 epochs[event.trial] = event.epoch
-                due = _due(chapter, event.trial, event.epoch, Scored(event.metrics))
+                logged = _told(records, place, event.trial)
+                due = _due(chapter, event.trial, event.epoch, Scored(event.metrics), logged)
             case Broke():
-                due = _due(chapter, event.trial, epochs[event.trial], Failed(event.reason))
+                logged = _told(records, place, event.trial)
+                failed = Failed(event.reason)
+                due = _due(chapter, event.trial, epochs[event.trial], failed, logged)
             case _:
                 pass
     return due
@@ -64,9 +68,29 @@ def _beginning_of_the_search(records: Sequence[Record]) -> int:
     return 0
 
 
-def _due(chapter: Chapter, trial: int, epoch: int, outcome: Outcome) -> tuple[int, Verdict] | None:
-    verdict = chapter.observe(trial, epoch, outcome)
+def _due(
+    chapter: Chapter, trial: int, epoch: int, outcome: Outcome, told: Verdict | None
+) -> tuple[int, Verdict] | None:
+    """What the brain makes of a report, if that is a decision."""
+    if told is None:
+        verdict = chapter.observe(trial, epoch, outcome)
+    else:
+        verdict = chapter.recall(trial, epoch, outcome, told)
     return (trial, verdict) if is_decision(verdict) else None
+
+
+def _told(records: Sequence[Record], place: int, trial: int) -> Verdict | None:
+    """The verdict that a log holds on the report at ``place``; None if there was none.
+
+    It is the next record: only a repair, which cuts off what is damaged, may come between them.
+    """
+    for following in range(place + 1, len(records)):
+        record, event = records[following], records[following].event
+        if isinstance(event, Judged) and event.trial == trial:
+            return told(record.seq, event)
+        if not isinstance(event, Repaired):
+            return None
+    return None
 
 
 def _gist(verdict: Judged) -> tuple[object, ...]:

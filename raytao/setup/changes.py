@@ -174,12 +174,14 @@ def _other_data(opened: Opened, data: Mapping[str, Json] | None) -> tuple[str, .
 
 
 def _refuse_shorter_than_begun(setup: Setup, known: RunState, lines: tuple[str, ...]) -> None:
-    begun = len(known.trials) - known.first
-    planned = setup.new_brain().plan().trials
+    own = [trial for trial in known.trials.values() if trial.number >= known.first]
+    plan = setup.new_brain().plan()
+    what = "recommendations" if plan.exact else "epochs"
+    planned = plan.trials if plan.exact else plan.epochs
+    begun = len(own) if plan.exact else sum(trial.budget for trial in own)
     if planned < begun:
         raise SettingsError(
-            f"{', '.join(lines)}: that is a plan of {planned} recommendations, and {begun} have "
-            "begun",
+            f"{', '.join(lines)}: that is a plan of {planned} {what}, and {begun} have begun",
             remedy=f"plan {begun} or more; to end the run with what it has: "
             f"raytao stop {setup.results}",
         )

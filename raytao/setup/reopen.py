@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from raytao import catalog
 from raytao.errors import DamagedRun, SettingsError
@@ -16,6 +17,7 @@ from raytao.setup.batch import refuse_smaller_batch
 from raytao.setup.brain import find_brain
 from raytao.setup.budget import refuse_endless
 from raytao.setup.function import function_card
+from raytao.setup.given import Given
 from raytao.setup.places import Places
 from raytao.setup.secrets import refuse_secret_settings
 from raytao.setup.settings import Settings, validate
@@ -44,22 +46,40 @@ def reopen(opened: Opened, results: Path) -> Setup:
 
 
 def _setup(opened: Opened, results: Path) -> Setup:
-    settings = Settings.model_validate(opened.setup["settings"])
+    settings = _settings(opened)
     network, card = _network(opened, settings)
     text = opened.setup["spec"]
     brain_class, brain_settings = find_brain(settings, Places("the run's log"))
+    space = Space.from_json(opened.setup["identity"]["space"])
+    given = opened.setup.get("given")
     return Setup(
         settings=settings,
         network=network,
         card=card,
         spec=Document.parse(text["text"], file="the run's log", format=text["format"]),
-        space=Space.from_json(opened.setup["identity"]["space"]),
+        space=space,
         metric=opened.metric,
         direction=Direction(opened.direction),
         brain_class=brain_class,
         brain_settings=brain_settings,
         results=results,
+        given=Given() if given is None else Given.from_json(given, space),
     )
+
+
+FORMERLY: Final[Mapping[str, Mapping[str, Json]]] = {
+    "hyperband": {"mode": "sync", "sampler": "random", "promotion": "rank"}
+}
+"""By brain: settings that are younger than some logs, and how such a run goes on."""
+
+
+def _settings(opened: Opened) -> Settings:
+    """The run's settings; what did not exist when they were written is as it was then."""
+    written = opened.setup["settings"]
+    known = opened.setup["identity"]["brain"]
+    formerly = FORMERLY.get(known["name"], {})
+    lacking = {key: value for key, value in formerly.items() if key not in known}
+    return Settings.model_validate({**written, "brain": {**lacking, **written["brain"]}})
 
 
 def _network(opened: Opened, settings: Settings) -> tuple[Network, Card]:

@@ -116,10 +116,13 @@ class BrainContract:
     def test_trials_are_as_many_as_planned_when_nothing_fails(self) -> None:
         run = self.rehearse(slots=3).play()
         plan = run.brain.plan()
-        assert len(run.starts) == plan.trials
         if plan.exact:
+            assert len(run.starts) == plan.trials
             assert sum(run.epochs.values()) == plan.epochs
             assert max(run.epochs.values()) == plan.longest
+        else:
+            assert sum(run.epochs.values()) <= plan.epochs
+            assert max(run.epochs.values()) <= plan.longest
 
     def test_wait_and_done_leave_no_trace(self) -> None:
         run = self.rehearse(slots=10**6)
@@ -167,10 +170,11 @@ class BrainContract:
         run = self.rehearse(slots=3, choose=Shuffle(1), fails=fails)
         run.play(data.draw(st.integers(0, 40)))
         replayed = self.make_brain(0)
-        trials = 0
+        trials, verdicts = 0, iter(run.verdicts)
         for event in run.history:
             if isinstance(event, Observation):
-                replayed.observe(event)
+                told = next(verdicts)
+                assert replayed.recall(event, told) == told
             else:
                 assert replayed.adopt(trials, event).params == event
                 trials += 1
@@ -202,7 +206,7 @@ class BrainContract:
         assert not failed & set(run.retired)
 
     def test_a_run_whose_trials_all_fail_ends(self) -> None:
-        many = self.make_brain(0).plan().trials
+        many = self.make_brain(0).plan().epochs
         run = self.rehearse(slots=2, fails=dict.fromkeys(range(many), 1)).play()
         assert run.done
         assert not run.promotions

@@ -23,6 +23,7 @@ from raytao.types import (
     Promotion,
     Scored,
     Start,
+    Verdict,
     Wait,
 )
 
@@ -54,6 +55,8 @@ class Rehearsal:
     choose: Choose = first_come
     starts: list[Start] = field(default_factory=list)
     history: list[Params | Observation] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
+    """The brain's answers to the observations in ``history``."""
     promotions: list[Promotion] = field(default_factory=list)
     retired: list[int] = field(default_factory=list)
     epochs: dict[int, int] = field(default_factory=dict)
@@ -93,6 +96,7 @@ class Rehearsal:
             observation = Observation(trial, {EPOCHS: epoch}, Scored({SCORE: score}))
         verdict = self.brain.observe(observation)
         self.history.append(observation)
+        self.verdicts.append(verdict)
         if verdict.decision is not Decision.CONTINUE:
             del self.running[trial]
         self.promotions += verdict.promote

@@ -125,7 +125,7 @@ class HyperbandScheduler(TrialScheduler):
         self._time_attr = time_attr
         self._task = Task(NO_SPACE, epochs=R * epoch_multiplier)
         self._settings = HyperbandSettings(
-            R=R, nu=nu, epoch_multiplier=epoch_multiplier, rule=rule
+            R=R, nu=nu, epoch_multiplier=epoch_multiplier, rule=rule, mode="sync"
         )
         self._plan = Hyperband(self._task, self._settings).plan()
         self._rounds: list[Hyperband] = []

@@ -35,7 +35,7 @@ SPACE = Space([Float("lr", 1e-4, 1e-1, log=True), Float("momentum", 0.0, 0.99)])
 
 
 def hyperband(R: int = 9, *, epochs: int = 9, seed: int = 0, **more: object) -> Hyperband:
-    given = {"R": R, "nu": 3, "epoch_multiplier": 1, **more}
+    given = {"R": R, "nu": 3, "epoch_multiplier": 1, "mode": "sync", **more}
     return Hyperband(Task(SPACE, epochs, seed), HyperbandSettings.model_validate(given))
 
 
@@ -58,7 +58,7 @@ class TestHyperbandIsABrain(BrainContract):
     epochs = 9
 
     def make_brain(self, seed: int) -> Brain:
-        return Hyperband(self.task(seed), HyperbandSettings(R=9, epoch_multiplier=1))
+        return Hyperband(self.task(seed), HyperbandSettings(R=9, epoch_multiplier=1, mode="sync"))
 
 
 class TestHyperbandWithoutOverlapIsABrain(BrainContract):
@@ -66,7 +66,7 @@ class TestHyperbandWithoutOverlapIsABrain(BrainContract):
     epochs = 8
 
     def make_brain(self, seed: int) -> Brain:
-        chosen = HyperbandSettings(R=8, nu=2, epoch_multiplier=1, overlap=False)
+        chosen = HyperbandSettings(R=8, nu=2, epoch_multiplier=1, overlap=False, mode="sync")
         return Hyperband(self.task(seed), chosen)
 
 
@@ -75,7 +75,9 @@ class TestHyperbandOfThePaperIsABrain(BrainContract):
     epochs = 7
 
     def make_brain(self, seed: int) -> Brain:
-        chosen = HyperbandSettings(R=9, epoch_multiplier=1, rule="paper", cap_epochs=True)
+        chosen = HyperbandSettings(
+            R=9, epoch_multiplier=1, rule="paper", cap_epochs=True, mode="sync"
+        )
         return Hyperband(self.task(seed), chosen)
 
 
@@ -295,7 +297,7 @@ def test_capped_rungs_are_described_in_epochs() -> None:
 
 
 def test_the_plan_tells_what_auto_adjustment_costs() -> None:
-    plan = Hyperband(Task(SPACE, epochs=80), HyperbandSettings()).plan()
+    plan = Hyperband(Task(SPACE, epochs=80), HyperbandSettings(mode="sync")).plan()
     assert plan.epochs == 234 * 4
     assert plan.longest == 108
     assert plan.notes == ("longest training 108 epochs; your spec says 80",)

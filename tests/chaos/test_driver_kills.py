@@ -41,7 +41,9 @@ seed: 11
 evaluate: false
 results_dir: results
 """
-HYPERBAND = f"{DIGITS}\nslots: 2\nbrain: {{name: hyperband, R: 9, nu: 3, epoch_multiplier: 1}}"
+HYPERBAND = (
+    f"{DIGITS}\nslots: 2\nbrain: {{name: hyperband, R: 9, nu: 3, epoch_multiplier: 1, mode: sync}}"
+)
 ONE_SLOT = f"{DIGITS}\nslots: 1\nbrain: {{name: bayesian, max_recommendations: 5}}"
 TWO_SLOTS = f"{DIGITS}\nslots: 2\nbrain: {{name: bayesian, max_recommendations: 6}}"
 
@@ -91,7 +93,7 @@ class Campaign:
             process.kill()
             process.wait()
             self.kills += 1
-            driver.wait_for_the_end_of(family, 60)
+            driver.wait_for_the_end_of(family, 180)  # Ray's agents need over a minute
             keeps_its_promises(results)
             return False
         assert code == 0, (place / "driver.log").read_text()[-2000:]

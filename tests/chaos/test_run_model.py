@@ -57,7 +57,9 @@ CLOCKS = {"_up", "_driven_before"}
 
 
 def hyperband() -> Brain:
-    return Hyperband(Task(SPACE, 9, seed=3), HyperbandSettings(R=9, nu=3, epoch_multiplier=1))
+    return Hyperband(
+        Task(SPACE, 9, seed=3), HyperbandSettings(R=9, nu=3, epoch_multiplier=1, mode="sync")
+    )
 
 
 def random() -> Brain:

@@ -86,7 +86,9 @@ def _setup(settings: str) -> Setup:
 
 
 def hyperband(R: int) -> str:
-    return json.dumps({"brain": {"name": "hyperband", "R": R, "nu": 3, "epoch_multiplier": 1}})
+    return json.dumps(
+        {"brain": {"name": "hyperband", "R": R, "nu": 3, "epoch_multiplier": 1, "mode": "sync"}}
+    )
 
 
 def bayesian(trials: int, epochs: int) -> str:

@@ -42,7 +42,7 @@ TORN_BYTES: Final = 25
 
 HYPERBAND_DONE: Final = """
 network: toy
-brain: {name: hyperband, R: 9, nu: 3, epoch_multiplier: 1}
+brain: {name: hyperband, R: 9, nu: 3, epoch_multiplier: 1, mode: sync}
 seed: 3
 """
 BAYESIAN_KILLED: Final = """
@@ -54,7 +54,7 @@ seed: 3
 """
 FAILURES: Final = """
 network: toy
-brain: {name: hyperband, R: 4, nu: 2, epoch_multiplier: 1}
+brain: {name: hyperband, R: 4, nu: 2, epoch_multiplier: 1, mode: sync}
 search:
   add: [train.breaks_at, train.nan_at]
   override_disabled: true
@@ -119,7 +119,7 @@ def loop(results: Path) -> None:
         space={"x": (0.0, 1.0), "kind": ["apple", "fig"], "lr": (1e-4, 1e-1)},
         metric="value",
         epochs=9,
-        brain={"name": "hyperband", "R": 9, "nu": 3, "epoch_multiplier": 1},
+        brain={"name": "hyperband", "R": 9, "nu": 3, "epoch_multiplier": 1, "mode": "sync"},
         seed=4,
         results_dir=results,
     )

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from raytao.automl.loop import Loop
-from raytao.brains import bayesian
+from raytao.brains.gp.believed import Believer
 from raytao.cli.main import main
 from raytao.runs.events import FORMAT, Reported, Started
 from raytao.runs.log import read_log
@@ -88,7 +88,7 @@ def test_a_log_is_replayed_by_its_own_brain_without_a_refit(
     def refuse(*_: object) -> None:
         raise AssertionError("a replay fits nothing")
 
-    monkeypatch.setattr(bayesian, "fit", refuse)
+    monkeypatch.setattr(Believer, "believe", refuse)
     before = contents(copy)
     setup, state = open_folder(copy)
     brain = setup.new_brain()

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from raytao.brains.base import Brain, Task
 from raytao.brains.bayesian import Bayesian, BayesianSettings
 from raytao.brains.full import FullLengthSettings
+from raytao.brains.gp.believed import Believer
 from raytao.brains.hyperband import Hyperband, HyperbandSettings
 from raytao.brains.random import Random
 from raytao.errors import DamagedRun
@@ -36,7 +37,12 @@ Make = Callable[[], Brain]
 
 
 def hyperband(R: int = 9, multiplier: int = 1) -> Hyperband:
-    chosen = HyperbandSettings(R=R, nu=3, epoch_multiplier=multiplier)
+    chosen = HyperbandSettings(R=R, nu=3, epoch_multiplier=multiplier, mode="sync")
+    return Hyperband(Task(SPACE, 9, seed=3), chosen)
+
+
+def climbing() -> Hyperband:
+    chosen = HyperbandSettings(R=9, nu=3, epoch_multiplier=1, brackets=1, mode="async")
     return Hyperband(Task(SPACE, 9, seed=3), chosen)
 
 
@@ -88,7 +94,9 @@ def refuse(brain: Brain, store: MemoryStore) -> None:
     assert store.files == before
 
 
-@pytest.mark.parametrize(("make", "workers"), [(hyperband, 1), (hyperband, 4), (bayesian, 1)])
+@pytest.mark.parametrize(
+    ("make", "workers"), [(hyperband, 1), (hyperband, 4), (bayesian, 1), (climbing, 1)]
+)
 @settings(max_examples=20, deadline=None)
 @given(data=st.data())
 def test_any_prefix_of_a_log_is_gone_on_with_to_the_same_end(
@@ -142,6 +150,56 @@ def test_an_edited_verdict_is_damage_and_nothing_is_changed(change: str) -> None
         "missing": [],
     }
     refuse(hyperband(), rewritten([*events[:place], *edits[change], *events[place + 1 :]]))
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_what_a_model_decided_is_taken_over_and_nothing_is_fitted(
+    workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, end = finished(climbing, workers)
+    brain = climbing()
+
+    def refuse_to_fit(*_: object) -> None:
+        raise AssertionError("a replay fits nothing")
+
+    monkeypatch.setattr(Believer, "believe", refuse_to_fit)
+    controller = open_run(store, LOG_KEY, brain, OPENED, only_look=True)
+    assert final(controller) == end
+    epochs = sum(t.epochs for t in controller.state.trials.values())
+    assert epochs <= brain.plan().epochs
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"budget": {"epochs": 9}},
+        {"trial": 0},
+        {"trial": 99},
+    ],
+)
+def test_a_model_s_promotion_that_breaks_the_rules_is_damage(change: dict[str, Any]) -> None:
+    events = logged(finished(climbing)[0])
+    at = [
+        n
+        for n, e in enumerate(events)
+        if isinstance(e, Judged) and e.promote and e.promote[0]["budget"] == {"epochs": 3}
+    ]
+    first, last = events[at[0]], events[at[-1]]
+    assert isinstance(first, Judged)
+    assert isinstance(last, Judged)
+    if change == {"trial": 0}:
+        change = {"trial": first.promote[0]["trial"]}  # it has been promoted before
+    edited = replace(last, promote=[{**last.promote[0], **change}])
+    refuse(climbing(), rewritten([*events[: at[-1]], edited, *events[at[-1] + 1 :]]))
+
+
+def test_a_verdict_that_says_nothing_is_damage() -> None:
+    events = logged(finished(climbing)[0])
+    place, verdict = next(
+        (n, e) for n, e in enumerate(events) if isinstance(e, Judged) and e.promote
+    )
+    edited = replace(verdict, promote=[{"trial": verdict.promote[0]["trial"]}])
+    refuse(climbing(), rewritten([*events[:place], edited, *events[place + 1 :]]))
 
 
 @pytest.mark.parametrize(

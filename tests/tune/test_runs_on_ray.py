@@ -71,7 +71,7 @@ def trained(state: RunState) -> list[tuple[tuple[tuple[str, object], ...], int]]
     )
 
 
-HYPERBAND = ("brain={name: hyperband, R: 9, nu: 3, epoch_multiplier: 1}",)
+HYPERBAND = ("brain={name: hyperband, R: 9, nu: 3, epoch_multiplier: 1, mode: sync}",)
 RANDOM = ("brain={name: random, max_recommendations: 5}", "train.num_epochs=3")
 BAYESIAN = ("brain={name: bayesian, max_recommendations: 5}", "train.num_epochs=3", "slots=1")
 

@@ -1,0 +1,191 @@
+"""What short trainings tell about long ones: one model over configurations and epochs.
+
+It is asked two things: which configuration is worth a start, and which of the paused trials are
+worth going on with. Both are measured by one quantity, the expected improvement at full length
+over the best full training that is known or predicted.
+
+A pure function of the trials: the same history gives the same answer, bit for bit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+
+from raytao.brains.base import Task
+from raytao.brains.gp.acquisition import ExpectedImprovement
+from raytao.brains.gp.believed import Belief, Known
+from raytao.brains.gp.features import Array, Points
+from raytao.brains.gp.joint import AtFullLength, CurveBeliever, CurveFeatures
+from raytao.brains.gp.search import Search, sobol
+from raytao.brains.seen import Fresh, Outlook, Seen
+from raytao.types import Params
+
+INITIAL: Final = 6
+"""Trials before the model decides, those that were asked for among them; they are short."""
+
+
+class Foresight:
+    """Thinks; keeps nothing but caches.
+
+    Args:
+        task: what is searched.
+        top: epochs of a full training.
+    """
+
+    def __init__(self, task: Task, top: int) -> None:
+        self._task = task
+        self._top = top
+        self._features = CurveFeatures(task.space, top)
+        self._believer = CurveBeliever(self._features, task.seed)
+        self._last: Thought | None = None
+
+    def think(self, trials: Sequence[Seen], heard: Sequence[int]) -> Thought:
+        """See `Thinker.think`."""
+        now = Thought(
+            self._task, self._top, self._features, self._believer, tuple(trials), tuple(heard)
+        )
+        last = self._last
+        if last is None or (last.trials, last.heard) != (now.trials, now.heard):
+            self._last = last = now
+        return last
+
+
+@dataclass(frozen=True)
+class Thought:
+    """What `Foresight` makes of one state of the run, worked out as far as it is asked."""
+
+    task: Task
+    top: int
+    features: CurveFeatures
+    believer: CurveBeliever
+    trials: tuple[Seen, ...]
+    heard: tuple[int, ...]
+
+    @cached_property
+    def fresh(self) -> Fresh | None:
+        """See `Thoughts.fresh`."""
+        if self._search.exhausted:
+            return None
+        rng = np.random.default_rng([self.task.seed, len(self.trials)])
+        point = self._designed
+        if point is None and self._belief is not None:
+            parents = self._points[np.argsort(-self._means, kind="stable")]
+            point = self._search.maximise(self._surface, parents, rng)
+            if point is not None:
+                params = self.task.space.decode(point)
+                outlook = self.outlook([params])[0]
+                why = f"expected improvement {outlook.gain:.2g}: predicted {outlook}"
+                return Fresh(params, why, outlook)
+        if point is None:
+            point = self._search.anything(rng)
+        if point is None:
+            return None
+        return Fresh(self.task.space.decode(point), "space-filling")
+
+    def outlook(self, configurations: Sequence[Params]) -> list[Outlook]:
+        """See `Thoughts.outlook`."""
+        if self._belief is None:
+            raise LookupError("no two scores differ")
+        e = self._at_top(self.features.configurations.points(configurations))
+        means, deviations = self._belief.predict(e)
+        logs = self._improvement.value(e)
+        scale = self._belief.scaled.scale
+        return [
+            Outlook(float(log), math.exp(log) * scale, float(mean), float(deviation), self.top)
+            for log, mean, deviation in zip(logs, means, deviations, strict=True)
+        ]
+
+    @property
+    def knows(self) -> bool:
+        """See `Thoughts.knows`."""
+        return self._belief is not None
+
+    @property
+    def designing(self) -> bool:
+        """See `Thoughts.designing`."""
+        return not self.task.evidence and len(self.trials) < max(INITIAL, len(self.task.given))
+
+    @cached_property
+    def _points(self) -> Points:
+        return self.features.configurations.points(one.params for one in self.trials)
+
+    @cached_property
+    def _search(self) -> Search:
+        failed = [number for number, one in enumerate(self.trials) if one.failed]
+        return Search(self.features.configurations, self._points, self._points[failed])
+
+    @cached_property
+    def _designed(self) -> Array | None:
+        """The next point of the seed's Sobol sequence, if it is time for one and it is new."""
+        if not self.designing:
+            return None
+        number = len(self.trials)
+        rng = np.random.default_rng([self.task.seed, 0])
+        points = sobol(self.task.space.dim, INITIAL.bit_length(), rng)
+        point: Array = self.features.configurations.snapped(points[number : number + 1]).x[0]
+        return point if self._search.is_new(point) else None
+
+    @cached_property
+    def _known(self) -> Known:
+        """Results in the order in which they came, what other runs measured in front."""
+        trusted = self.task.evidence
+        params = [one.params for one in trusted]
+        epochs = [min(one.epochs, self.top) for one in trusted]
+        scores = [one.score for one in trusted]
+        reached: Counter[int] = Counter()
+        for number in self.heard:
+            trial, rung = self.trials[number], reached[number]
+            reached[number] += 1
+            if not trial.failed:
+                params.append(trial.params)
+                epochs.append(trial.scores[rung][0])
+                scores.append(trial.scores[rung][1])
+        points = self.features.configurations.points(params)
+        return Known(self.features.after(points, epochs), np.array(scores, dtype=np.float64))
+
+    @cached_property
+    def _belief(self) -> Belief | None:
+        """What is believed, what is under way being taken as it is predicted."""
+        belief = self.believer.believe(self._known)
+        if belief is None:
+            return None
+        running = [n for n, one in enumerate(self.trials) if one.target and not one.failed]
+        targets = [self.trials[n].target or 0 for n in running]
+        pending = self.features.after(self._points[running], targets)
+        return belief.with_pending(self.features.embed(pending))
+
+    @cached_property
+    def _improvement(self) -> ExpectedImprovement:
+        """Over the best that is known, or that a model predicts of a trial at full length."""
+        belief = self._belief
+        if belief is None:
+            raise LookupError("no two scores differ")
+        alive = [n for n, one in enumerate(self.trials) if not one.failed]
+        known = (self._known.scores.max() - belief.scaled.center) / belief.scaled.scale
+        best = np.full(len(belief.models), known)
+        if alive:
+            means, _ = belief.models.predict(self._at_top(self._points[alive]))
+            best = np.maximum(best, means.max(axis=1))
+        return ExpectedImprovement(belief.models, best, belief.boldness)
+
+    @property
+    def _surface(self) -> AtFullLength:
+        return AtFullLength(self._improvement)
+
+    @cached_property
+    def _means(self) -> Array:
+        """Predicted scores (n,) of the trials at full length."""
+        if self._belief is None:
+            raise LookupError("no two scores differ")
+        means, _ = self._belief.predict(self._at_top(self._points))
+        return means
+
+    def _at_top(self, points: Points) -> Array:
+        return self.features.embed(self.features.after(points, [self.top] * len(points)))

@@ -1,0 +1,117 @@
+"""One model over configurations and epochs: what a short training says about a long one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from raytao.brains.gp.acquisition import ExpectedImprovement
+from raytao.brains.gp.believed import Known
+from raytao.brains.gp.features import Points
+from raytao.brains.gp.joint import AtFullLength, CurveBeliever, CurveFeatures, lifted
+from raytao.space import Categorical, Condition, Float, Space
+
+SPACE = Space(
+    [
+        Categorical("kind", ("svm", "mlp")),
+        Float("mlp.lr", 1e-4, 1e-1, log=True, conditions=(Condition("==", "kind", "mlp"),)),
+        Float("decay", 0.0, 1.0),
+    ]
+)
+FEATURES = CurveFeatures(SPACE, top=27)
+
+
+def drawn(count: int) -> Points:
+    rng = np.random.default_rng(0)
+    return FEATURES.configurations.snapped(rng.random((count, SPACE.dim)))
+
+
+def known(points: Points, rows: list[tuple[int, int, float]]) -> Known:
+    """Results as (configuration, epochs, score)."""
+    numbers = [row[0] for row in rows]
+    at = FEATURES.after(points[numbers], [row[1] for row in rows])
+    return Known(at, np.array([row[2] for row in rows]))
+
+
+def test_the_epochs_are_a_column_and_a_length_scale_of_their_own() -> None:
+    points = drawn(4)
+    alone, staged = FEATURES.configurations, FEATURES.after(points, [1, 3, 9, 27])
+    e = FEATURES.embed(staged)
+    assert np.array_equal(e[:, :-1], alone.embed(points))
+    assert FEATURES.group.tolist() == [*alone.group.tolist(), alone.group[-1] + 1]
+    assert len(FEATURES.categorical) == FEATURES.group[-1] + 1
+    assert e[-1, -1] == 0.0
+    assert np.allclose(np.diff(e[:, -1]), np.diff(e[:, -1])[0])
+
+
+def test_what_all_gain_from_a_rung_to_the_next_is_added_to_the_lower_one() -> None:
+    points = drawn(4)
+    results = known(
+        points,
+        [(0, 3, 0.5), (1, 3, 0.4), (2, 3, 0.1), (0, 9, 0.6), (1, 9, 0.6), (0, 27, 0.65)],
+    )
+    gain_9, gain_3 = 0.05, 0.15 + 0.05
+    assert np.allclose(
+        lifted(results),
+        [0.5 + gain_3, 0.4 + gain_3, 0.1 + gain_3, 0.6 + gain_9, 0.6 + gain_9, 0.65],
+    )
+
+
+def test_a_rung_from_which_nobody_went_on_is_lifted_as_the_one_above() -> None:
+    points = drawn(3)
+    results = known(points, [(0, 1, 0.2), (1, 9, 0.6), (1, 27, 0.8), (2, 3, 0.5)])
+    assert np.allclose(lifted(results), [0.4, 0.8, 0.8, 0.7])
+
+
+def test_without_promotions_scores_are_what_they_are() -> None:
+    results = known(drawn(2), [(0, 3, 0.5), (1, 3, 0.7)])
+    assert lifted(results).tolist() == [0.5, 0.7]
+
+
+def test_the_gradient_at_full_length_is_that_of_the_value() -> None:
+    points = drawn(9)
+    rng = np.random.default_rng(1)
+    rows = [(n, epochs, float(rng.random())) for n in range(9) for epochs in (3, 9)]
+    belief = CurveBeliever(FEATURES, seed=0).believe(known(points, rows))
+    assert belief is not None
+    best = np.full(len(belief.models), 1.0)
+    surface = AtFullLength(ExpectedImprovement(belief.models, best))
+    at = FEATURES.configurations.embed(drawn(3))
+    value, gradient = surface.value_with_gradient(at)
+    assert np.allclose(value, surface.value(at))
+    for column in range(at.shape[1]):
+        step = np.zeros_like(at)
+        step[:, column] = 1e-6
+        slope = (surface.value(at + step) - surface.value(at - step)) / 2e-6
+        assert np.allclose(gradient[:, column], slope, rtol=1e-3, atol=1e-5)
+
+
+def test_a_short_training_predicts_the_long_one_of_its_own_configuration() -> None:
+    points = drawn(12)
+    final = np.linspace(0.2, 0.9, 12)
+    rows = [(n, 3, float(final[n]) - 0.3) for n in range(12)]
+    rows += [(n, 27, float(final[n])) for n in range(0, 12, 3)]
+    belief = CurveBeliever(FEATURES, seed=0).believe(known(points, rows))
+    assert belief is not None
+    mean, _ = belief.predict(FEATURES.embed(FEATURES.after(points, [27] * 12)))
+    assert np.abs(mean - final).max() < 0.1
+
+
+@pytest.mark.parametrize("scores", [[], [0.5, 0.5, 0.5]])
+def test_scores_that_say_nothing_make_no_belief(scores: list[float]) -> None:
+    results = known(drawn(3), [(n, 3, score) for n, score in enumerate(scores)])
+    assert CurveBeliever(FEATURES, seed=0).believe(results) is None
+
+
+def test_a_belief_is_a_function_of_the_results_alone() -> None:
+    points = drawn(10)
+    rng = np.random.default_rng(2)
+    results = known(points, [(n, 3, float(rng.random())) for n in range(10)])
+    used, fresh = CurveBeliever(FEATURES, seed=0), CurveBeliever(FEATURES, seed=0)
+    for count in range(2, 10):
+        used.believe(results[:count])
+    at = FEATURES.embed(FEATURES.after(points, [27] * 10))
+    one, other = used.believe(results), fresh.believe(results)
+    assert one is not None
+    assert other is not None
+    assert np.array_equal(one.predict(at), other.predict(at))
