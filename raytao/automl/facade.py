@@ -19,6 +19,7 @@ from raytao.brains.base import Plan
 from raytao.errors import SettingsError
 from raytao.networks.function import OwnFunction
 from raytao.report.plan import plan_html, plan_text
+from raytao.setup.beginning import with_beginning
 from raytao.setup.folder import inspect_folder
 from raytao.setup.function import function_setup
 from raytao.setup.places import Places
@@ -49,8 +50,9 @@ class AutoML:
         space: with ``train`` or for ``ask``: what is searched; see `raytao.automl.spaces`.
         epochs: with ``space``: how many epochs a full training has.
         settings: everything else that a run file may say (``metric``, ``brain``, ``search``,
-            ``resources``, ``slots``, ``seed``, ``results_dir``, ``tracking``, …), or TAO's own
-            ``automl_settings``, its keys in the spelling of 5.x or 7.x.
+            ``resources``, ``slots``, ``seed``, ``initial``, ``warm_start``, ``results_dir``,
+            ``tracking``, …), or TAO's own ``automl_settings``, its keys in the spelling of 5.x
+            or 7.x.
 
     Everything is checked here, before anything starts.
 
@@ -259,12 +261,25 @@ def _setup(
     with Places(CALLER).blame({"": []}):
         function = None if train is None else OwnFunction.of(train)
         searched = read_space(space)
-    return function_setup(function, searched, settings, caller=CALLER, epochs=epochs, first=spec)
+    setup = function_setup(function, searched, settings, caller=CALLER, epochs=epochs, first=spec)
+    return with_beginning(setup, Path(), Places(CALLER))
 
 
 def _plain(settings: Mapping[str, Any]) -> dict[str, Json]:
     """Settings as a file would hold them: a path is a string."""
-    return {k: str(v) if isinstance(v, Path) else v for k, v in settings.items()}
+    return {name: _written(value) for name, value in settings.items()}
+
+
+def _written(value: Any) -> Json:
+    match value:
+        case Path():
+            return str(value)
+        case Mapping():
+            return {name: _written(inner) for name, inner in value.items()}
+        case list():
+            return [_written(inner) for inner in value]
+        case _:
+            return value
 
 
 def _shown(name: str, value: Any) -> str:

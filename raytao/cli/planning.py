@@ -28,6 +28,8 @@ def plan_json(setup: Setup, found: Forecast) -> dict[str, object]:
         "metric": setup.metric,
         "direction": setup.direction.value,
         "searched": list(setup.space.names),
+        "initial": [{"why": i.why, "params": dict(i.params)} for i in setup.given.initial],
+        "evidence": len(setup.given.evidence),
         "rows": [
             {"bracket": r.bracket, "rung": r.rung, "trials": r.trials, "epochs": r.epochs}
             for r in found.plan.rows

@@ -24,6 +24,7 @@ def plan_text(setup: Setup, found: Forecast) -> str:
     width = max(len(name) for name in setup.space.names)
     lines = [_title(setup), "searched"]
     lines += [f"  {p.name:<{width}}  {range_of(p)}" for p in setup.space.parameters]
+    lines += _beginning(setup)
     lines += [f"note: {note}" for note in (*setup.notes, *found.notes)]
     if len(plan.rows) > 1:
         drawn = io.StringIO()
@@ -57,9 +58,10 @@ def plan_html(setup: Setup, found: Forecast) -> str:
         f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>"
         for name, value in _totals(setup, found)
     )
+    begins = "".join(f"<div>{escape(line)}</div>" for line in _beginning(setup))
     notes = "".join(f"<div>note: {escape(n)}</div>" for n in (*setup.notes, *found.notes))
     return (
-        f"<div><b>{escape(_title(setup))}</b><table>{searched}</table>{notes}{table}"
+        f"<div><b>{escape(_title(setup))}</b><table>{searched}</table>{begins}{notes}{table}"
         f"<table>{totals}</table></div>"
     )
 
@@ -69,12 +71,26 @@ def _title(setup: Setup) -> str:
     return f"{setup.card.name}, {brain}, {setup.metric} ({setup.direction.value})"
 
 
+def _beginning(setup: Setup) -> list[str]:
+    """What is trained before the brain's own proposals, by its differences from the spec."""
+    if not setup.given.initial:
+        return []
+    own = setup.space.of_spec(setup.spec.plain())
+    lines = ["begins with", "  0  your spec"]
+    for number, one in enumerate(setup.given.initial, start=1):
+        changed = (f"{k} {v}" for k, v in one.params.items() if own.get(k) != v)
+        lines += [f"  {number}  {one.why}", f"     {', '.join(changed)}"]
+    return lines
+
+
 def _totals(setup: Setup, found: Forecast) -> Iterator[tuple[str, str]]:
     plan = found.plan
     bound = "" if plan.exact else "at most "
-    yield "recommendations", str(plan.trials)
+    yield "recommendations", str(plan.trials) if plan.exact else f"about {plan.trials}"
     yield "epochs", f"{bound}{plan.epochs}"
     yield "longest training", f"{plan.longest} epochs; your spec says {setup.epochs}"
+    if known := len(setup.given.evidence):
+        yield "evidence", f"{known} results of earlier runs, trusted"
     if budget := str(setup.budget):
         yield "budget", f"at most {budget}, over all resumptions"
     if found.disk is not None and found.checkpoint is not None:

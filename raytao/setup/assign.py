@@ -43,11 +43,13 @@ def _put(data: dict[str, Any], keys: Sequence[str], value: Json) -> None:
     *path, last = keys
     for step in path:
         inner = data.get(step)
-        data[step] = dict(inner) if isinstance(inner, Mapping) else _named(inner)
+        data[step] = dict(inner) if isinstance(inner, Mapping) else _in_full(step, inner)
         data = data[step]
     data[last] = value
 
 
-def _named(short: object) -> dict[str, Any]:
-    """``brain: bayesian`` is short for ``brain: {name: bayesian}``."""
+def _in_full(key: str, short: object) -> dict[str, Any]:
+    """What is short for a mapping: ``brain: bayesian`` for ``brain: {name: bayesian}``."""
+    if key == "warm_start" and isinstance(short, str | list):
+        return {"runs": [short] if isinstance(short, str) else short}
     return {"name": short} if isinstance(short, str) else {}

@@ -38,16 +38,23 @@ class Places:
         path = self._written(dotted_keys)
         return located(self.node, *path, file=self.file) if path else Where(self.file)
 
-    def _written(self, dotted: str) -> list[str]:
+    def _written(self, dotted: str) -> list[str | int]:
         """The keys as the file has them: ``a.b.c`` may be written nested, dotted or mixed."""
-        node, rest, path = self.node, dotted.split("."), list[str]()
-        while rest and isinstance(node, Mapping):
+        node, rest, path = self.node, dotted.split("."), list[str | int]()
+        while rest and isinstance(node, Mapping | list):
+            if isinstance(node, list):
+                if not rest[0].isdigit() or int(rest[0]) >= len(node):
+                    break
+                path.append(int(rest[0]))
+                node, rest = node[int(rest[0])], rest[1:]
+                continue
             lengths = range(len(rest), 0, -1)
             found = next((n for n in lengths if ".".join(rest[:n]) in node), None)
             if found is None:
                 break
-            path.append(".".join(rest[:found]))
-            node, rest = node[path[-1]], rest[found:]
+            key = ".".join(rest[:found])
+            path.append(key)
+            node, rest = node[key], rest[found:]
         return path
 
     @contextmanager

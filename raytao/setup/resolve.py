@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from raytao import catalog
+from raytao.brains.compat.table import tao_rows
 from raytao.errors import SettingsError, SpecError, UserError, Where, did_you_mean
 from raytao.networks.base import Network
 from raytao.setup.assign import assign_setting, assign_spec_key
 from raytao.setup.batch import refuse_smaller_batch
+from raytao.setup.beginning import with_beginning
 from raytao.setup.brain import find_brain
 from raytao.setup.budget import refuse_endless
 from raytao.setup.direction import doubt
@@ -55,7 +57,8 @@ def resolve(name_or_path: str, assignments: Sequence[str] = ()) -> Setup:
     network, card, base = _trainable(data, path.parent, place)
     for assignment in assignments:
         assign_spec_key(data, assignment, base)
-    return _checked(data, network, card, base, place, f"results/{path.stem}")
+    setup = _checked(data, network, card, base, place, f"results/{path.stem}")
+    return with_beginning(setup, path.parent, place)
 
 
 def resolve_values(
@@ -78,7 +81,7 @@ def resolve_values(
         refuse_secret_settings({"spec": spec}, place)
         with place.blame({"": ["spec"]}, always=True):
             base = base.with_values(flatten(spec))
-    return _checked(given, network, card, base, place, None)
+    return with_beginning(_checked(given, network, card, base, place, None), Path(), place)
 
 
 def _trainable(
@@ -201,17 +204,19 @@ def _fit(
     if card.epoch_key in (*settings.search.add, *settings.search.only):
         raise SettingsError(f"{card.epoch_key} is not searched: the brain grants the epochs")
     add, remove = _wanted(settings.search, rows)
+    brain_class, brain_settings = find_brain(settings, place)
+    ranges = {n: RangeOverride(**dict(r)) for n, r in settings.search.ranges.items()}
+    compat = getattr(brain_settings, "compat", None)
     space, notes = build_space(
-        rows,
+        rows if compat is None else tao_rows(rows, compat, ranges),
         plain,
         add=add,
         remove=remove,
-        ranges={n: RangeOverride(**dict(r)) for n, r in settings.search.ranges.items()},
+        ranges=ranges,
         override_disabled=settings.search.override_disabled,
         epochs=epochs,
     )
     refuse_secret_choices(space)
-    brain_class, brain_settings = find_brain(settings, place)
     setup = Setup(
         settings=settings,
         network=network,

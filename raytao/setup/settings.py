@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from typing import Any, Self, get_args, get_origin
+from types import UnionType
+from typing import Any, Self, Union, get_args, get_origin
 
 from pydantic import (
     AliasChoices,
@@ -142,6 +143,40 @@ class Budget(_Strict):
     gpu_hours: float | None = Field(default=None, gt=0)
 
 
+class WarmStart(_Strict):
+    """Earlier runs to begin from; a list of their folders is enough.
+
+    Args:
+        runs: results folders.
+        trust: take their results for this run's own; see `raytao.setup.warm_start`.
+        best: how many of their configurations are trained here first.
+    """
+
+    runs: list[str]
+    trust: bool = False
+    best: int = Field(default=3, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _runs_alone(cls, value: object) -> object:
+        if isinstance(value, str):
+            return {"runs": [value]}
+        return {"runs": value} if isinstance(value, list) else value
+
+    @field_validator("runs")
+    @classmethod
+    def _some(cls, value: list[str]) -> list[str]:
+        if not value:
+            raise ValueError("must name a run's results folder, or be left out")
+        return value
+
+    @model_validator(mode="after")
+    def _of_use(self) -> Self:
+        if not self.best and not self.trust:
+            raise ValueError("takes nothing over: best is 0, and trust is false")
+        return self
+
+
 class Settings(_Strict):
     """A run file. ``brain`` keeps its own keys; the brain's model checks them."""
 
@@ -151,6 +186,8 @@ class Settings(_Strict):
     metric: Metric = Metric()
     brain: dict[str, Any] = {"name": "bayesian"}
     search: Search = Search()
+    initial: list[str | dict[str, Any]] = []
+    warm_start: WarmStart | None = None
     resources: Resources = Resources()
     slots: int | None = Field(default=None, ge=1)
     limits: Limits = Limits()
@@ -186,6 +223,17 @@ class Settings(_Strict):
                 f"is too long: a folder's name has at most {LONGEST_NAME} bytes, and a path to "
                 f"one {LONGEST_PATH}"
             )
+        return value
+
+    @field_validator("initial", mode="before")
+    @classmethod
+    def _specs_or_values(cls, value: object) -> object:
+        for entry in value if isinstance(value, list) else []:
+            if not isinstance(entry, str | dict) or not entry:
+                raise ValueError(
+                    "must list paths of train specs, or values like {train.optim.lr: 0.01}, not "
+                    f"{entry!r}"
+                )
         return value
 
     @field_validator("metric", mode="before")
@@ -270,10 +318,19 @@ def _known_keys(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
     """Keys that may stand below ``path``; a mapping from any name to a model is one step."""
     inner: Any = model
     for step in path:
+        inner = _required(inner)
         if get_origin(inner) is dict:
             inner = get_args(inner)[1]
         elif isinstance(inner, type) and issubclass(inner, BaseModel):
             info = inner.model_fields.get(str(step))
             inner = info.annotation if info else None
+    inner = _required(inner)
     is_model = isinstance(inner, type) and issubclass(inner, BaseModel)
     return list(inner.model_fields) if is_model else []
+
+
+def _required(kind: Any) -> Any:
+    """``X`` of ``X | None``."""
+    if get_origin(kind) not in (Union, UnionType):
+        return kind
+    return next(option for option in get_args(kind) if option is not type(None))

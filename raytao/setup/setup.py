@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,6 +13,7 @@ from raytao.networks.base import Network
 from raytao.networks.function import Function, OwnFunction
 from raytao.runs.budget import RunBudget
 from raytao.runs.events import Opened
+from raytao.setup.given import Given
 from raytao.setup.settings import Settings
 from raytao.space import Space
 from raytao.spec import Document
@@ -26,7 +27,8 @@ class Setup:
 
     ``spec`` is the user's own train spec with all edits: recommendation 0. ``notes`` are
     sentences the user should read before the run starts. ``function`` is the user's own training
-    function, where that is the network and the user has brought it.
+    function, where that is the network and the user has brought it. ``given`` comes before the
+    brain's own proposals.
     """
 
     settings: Settings
@@ -41,6 +43,7 @@ class Setup:
     results: Path
     notes: tuple[str, ...] = ()
     function: OwnFunction | None = None
+    given: Given = field(default_factory=Given)
 
     @property
     def epochs(self) -> int:
@@ -49,8 +52,14 @@ class Setup:
 
     def new_brain(self) -> Brain:
         """A fresh brain for this run."""
-        plain = self.spec.plain()
-        task = Task(self.space, self.epochs, self.settings.seed, self.space.of_spec(plain))
+        task = Task(
+            self.space,
+            self.epochs,
+            self.settings.seed,
+            first=self.space.of_spec(self.spec.plain()),
+            initial=self.given.initial,
+            evidence=self.given.evidence,
+        )
         make = cast(Any, self.brain_class)
         return cast(Brain, make(task, self.brain_settings))
 
@@ -87,6 +96,7 @@ class Setup:
             },
             "spec": self.spec.plain(),
             "space": self.space.to_json(),
+            **self.given.identity(),
         }
 
     def described_function(self) -> dict[str, Json] | None:
@@ -108,6 +118,8 @@ class Setup:
             "spec": {"format": self.spec.format, "text": self.spec.dump()},
             "cwd": str(Path.cwd()),
         }
+        if self.given:
+            setup["given"] = self.given.to_json()
         if data is not None:
             setup["data"] = dict(data)
         function = self.described_function()

@@ -14,7 +14,7 @@ import raytao.space
 from raytao.errors import FolderError, SettingsError, UserError
 from raytao.setup.resolve import resolve
 
-HYPERBAND = {"name": "hyperband", "R": 9, "nu": 3, "epoch_multiplier": 1}
+HYPERBAND = {"name": "hyperband", "R": 9, "nu": 3, "epoch_multiplier": 1, "mode": "sync"}
 GOOD: Mapping[str, Any] = {
     "network": "image_classification",
     "metric": "kpi",

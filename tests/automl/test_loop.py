@@ -29,7 +29,7 @@ SPACE = {"x": (0.0, 1.0), "kind": ["apple", "fig"], "lr": (1e-4, 1e-1)}
 BRAINS: list[dict[str, Any]] = [
     {"name": "random", "max_recommendations": 6},
     {"name": "bayesian", "max_recommendations": 6},
-    {"name": "hyperband", "R": 9, "nu": 3, "epoch_multiplier": 1},
+    {"name": "hyperband", "R": 9, "nu": 3, "epoch_multiplier": 1, "mode": "sync"},
 ]
 
 

@@ -70,7 +70,9 @@ def test_the_documented_adjustment_comes_out_and_is_told(
 
 def test_the_table_fits_80_columns_and_names_the_epochs(tmp_path: Path) -> None:
     run = tmp_path / "run.yaml"
-    run.write_text("network: toy\nbrain: {name: hyperband, R: 27, nu: 3, epoch_multiplier: 1}\n")
+    run.write_text(
+        "network: toy\nbrain: {name: hyperband, R: 27, nu: 3, epoch_multiplier: 1, mode: sync}\n"
+    )
     result = CliRunner().invoke(main, ["plan", str(run)])
     assert "27 × 1" in result.stdout
     assert "epochs           234" in result.stdout

@@ -28,7 +28,7 @@ def make_run(tmp_path: Path) -> Callable[..., tuple[Setup, list[Record]]]:
     """Run the toy network under a brain; return the setup and the log, times 1 s apart."""
 
     def make(
-        brain: str = "{name: hyperband, R: 9, nu: 3, epoch_multiplier: 1}",
+        brain: str = "{name: hyperband, R: 9, nu: 3, epoch_multiplier: 1, mode: sync}",
         *,
         epochs: int = 9,
         metric: str = "value",

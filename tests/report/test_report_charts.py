@@ -88,10 +88,10 @@ def numbers(line: Line2D) -> list[float]:
         (RANDOM.format(9), {"epochs": 4, "objective": constant(0.0)}),
         (RANDOM.format(9), {"epochs": 4, "objective": wild}),
         (RANDOM.format(30), {"epochs": 4, "objective": one_diverges, "metric": "loss"}),
-        ("{name: hyperband, R: 27, nu: 3, epoch_multiplier: 1}", {}),
-        ("{name: hyperband, R: 9, nu: 3, epoch_multiplier: 1, rule: paper}", {}),
-        ("{name: hyperband, R: 9, nu: 3, epoch_multiplier: 1}", {"fails": always}),
-        ("{name: hyperband, R: 9, nu: 3, epoch_multiplier: 1}", {"fails": in_epoch_2}),
+        ("{name: hyperband, R: 27, nu: 3, epoch_multiplier: 1, mode: sync}", {}),
+        ("{name: hyperband, R: 9, nu: 3, epoch_multiplier: 1, rule: paper, mode: sync}", {}),
+        ("{name: hyperband, R: 9, nu: 3, epoch_multiplier: 1, mode: sync}", {"fails": always}),
+        ("{name: hyperband, R: 9, nu: 3, epoch_multiplier: 1, mode: sync}", {"fails": in_epoch_2}),
     ],
 )
 def test_every_kind_of_run_is_drawn(
@@ -101,7 +101,9 @@ def test_every_kind_of_run_is_drawn(
 
 
 def test_a_run_is_drawn_at_any_moment(make_run: MakeRun) -> None:
-    setup, records = make_run("{name: hyperband, R: 3, nu: 3, epoch_multiplier: 1}", epochs=3)
+    setup, records = make_run(
+        "{name: hyperband, R: 3, nu: 3, epoch_multiplier: 1, mode: sync}", epochs=3
+    )
     for length in (1, 2, 5, len(records) // 2, len(records) - 1):
         drawn(setup, records[:length])
 

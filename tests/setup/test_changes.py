@@ -25,7 +25,7 @@ from raytao.testing.simulator import simulate
 from raytao.testing.toy import curve
 
 Make = Callable[..., Setup]
-HYPERBAND = "brain={name: hyperband, R: 3, nu: 3, epoch_multiplier: 1}"
+HYPERBAND = "brain={name: hyperband, R: 3, nu: 3, epoch_multiplier: 1, mode: sync}"
 
 
 @pytest.fixture

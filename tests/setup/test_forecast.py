@@ -15,7 +15,7 @@ from raytao.setup.setup import Setup
 from raytao.testing.folder_run import Conditions, run_in_folder
 from raytao.types import Json, Params
 
-HYPERBAND: Json = {"name": "hyperband", "R": 9, "nu": 3, "epoch_multiplier": 1}
+HYPERBAND: Json = {"name": "hyperband", "R": 9, "nu": 3, "epoch_multiplier": 1, "mode": "sync"}
 BAYESIAN: Json = {"name": "bayesian", "max_recommendations": 5}
 
 

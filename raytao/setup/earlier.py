@@ -1,0 +1,183 @@
+"""An earlier run's results, in the words of the run that begins with them. Nothing is written.
+
+A parameter that was not searched there has the value of that run's spec, which is known. One that
+was searched there and is fixed here tells something only where its value is ours.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from raytao.brains.portfolio import regrets
+from raytao.errors import FolderError, SettingsError, SpaceError, Where
+from raytao.networks.function import Function
+from raytao.runs.state import Best, RunState
+from raytao.setup.chapters import Chapters
+from raytao.setup.folder import open_folder
+from raytao.setup.initial import listed, other_values
+from raytao.setup.setup import Setup
+from raytao.spec import flatten
+from raytao.types import Json, Params
+
+OUTSIDE: Final = "have values that are not searched here"
+OTHER_NETWORK: Final = "are of another network"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a trial of an earlier run achieved at its best.
+
+    Args:
+        trial: its number there.
+        params: its configuration here; within the space.
+        epochs: its best epoch.
+        score: larger is better, in this run's units.
+        regret: the share of its run's other results that beat it.
+        data: what its data set was, as the run's log says.
+    """
+
+    trial: int
+    params: Params
+    epochs: int
+    score: float
+    regret: float
+    data: Mapping[str, Json] | None
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """An earlier run.
+
+    Args:
+        name: its folder, as the user wrote it.
+        results: what can be used here, by number.
+        baseline: regret of its own spec; None if that has no result.
+        notes: what the user should know of it.
+    """
+
+    name: str
+    results: tuple[Result, ...]
+    baseline: float | None
+    notes: tuple[str, ...]
+
+
+def read_earlier(setup: Setup, name: str, folder: Path, where: Where) -> Earlier:
+    """Read a run folder, of a run that is over or goes on.
+
+    Args:
+        setup: the run that begins.
+        name: the folder as the user wrote it.
+        folder: the folder.
+        where: where it was written.
+
+    Raises:
+        UserError: if it holds no run of this network, metric and direction.
+        DamagedRun: if its log cannot be trusted.
+    """
+    if folder.resolve() == setup.results.resolve():
+        raise FolderError(
+            f"{name} is this run's own folder", where=where, remedy="a run goes on by itself"
+        )
+    try:
+        other, state = open_folder(folder)
+    except FolderError as error:
+        remedy = error.remedy or "name the results folder of a run, or leave it out"
+        raise FolderError(error.message, where=where, remedy=remedy) from error
+    _refuse_other(setup, other, name, where)
+    scored = [best for trial in state.trials.values() if (best := state.best_of(trial))]
+    shares = dict(
+        zip((one.trial for one in scored), regrets([one.score for one in scored]), strict=True)
+    )
+    reader = _Reader(setup, other, state)
+    results = tuple(reader.results(scored, shares))
+    base = state.baseline
+    return Earlier(
+        name=name,
+        results=results,
+        baseline=None if base is None else shares[base.trial],
+        notes=tuple(_notes(setup, other, name, len(scored), reader.skipped)),
+    )
+
+
+class _Reader:
+    """Reads trials under the setups that they were proposed under; counts what cannot be used."""
+
+    def __init__(self, setup: Setup, other: Setup, state: RunState) -> None:
+        self.skipped: Counter[str] = Counter()
+        self._space = setup.space
+        self._network = setup.settings.network
+        self._own = flatten(setup.spec.plain())
+        self._state = state
+        self._chapters = Chapters(other, state)
+
+    def results(self, scored: list[Best], shares: Mapping[int, float]) -> Iterator[Result]:
+        for best in scored:
+            params = self._params(best.trial)
+            if isinstance(params, str):
+                self.skipped[params] += 1
+            else:
+                regret = shares[best.trial]
+                data = self._state.opened_for(best.trial).setup.get("data")
+                yield Result(best.trial, params, best.epoch, best.score, regret, data)
+
+    def _params(self, number: int) -> Params | str:
+        """A trial's configuration in this run's space, or why it has none."""
+        chapter = self._chapters.of(number)
+        if chapter.settings.network != self._network:
+            return OTHER_NETWORK
+        searched = self._state.trials[number].params
+        values = {**flatten(chapter.spec.plain()), **searched}
+        for name in searched:
+            if name not in self._space.names and self._own.get(name) != values[name]:
+                return f"have another {name} than your spec, where it is not searched"
+        taken = {name: values[name] for name in self._space.names if name in values}
+        try:
+            params = self._space.of_spec({**self._own, **taken})
+        except SpaceError:
+            return OUTSIDE
+        return params if self._space.contains(params) else OUTSIDE
+
+
+def _refuse_other(setup: Setup, other: Setup, name: str, where: Where) -> None:
+    """Refuse a run whose results mean something else.
+
+    Raises:
+        SettingsError: naming the difference.
+    """
+    there, here = _described(other), _described(setup)
+    different = [key for key in here if there[key] != here[key]]
+    if different:
+        raise SettingsError(
+            f"{name} is a run of {' and '.join(f'{k} {there[k]}' for k in different)}; this one "
+            f"is of {' and '.join(f'{k} {here[k]}' for k in different)}",
+            where=where,
+            remedy="leave it out; single configurations of any run can be given by 'initial'",
+        )
+
+
+def _described(setup: Setup) -> dict[str, str]:
+    own = isinstance(setup.network, Function)
+    return {
+        "network": f"(a function) {setup.card.name}" if own else setup.settings.network,
+        "metric": f"{setup.metric} ({setup.direction.value})",
+    }
+
+
+def _notes(
+    setup: Setup, other: Setup, name: str, count: int, skipped: Counter[str]
+) -> Iterator[str]:
+    if count == 0:
+        yield f"{name} has no result yet"
+    spec = flatten(other.spec.plain())
+    if others := other_values(setup, spec, besides=other.space.names):
+        yield (
+            f"{name} had other values than your spec in {listed(others)}, which "
+            f"{'is' if len(others) == 1 else 'are'} not searched"
+        )
+    if skipped:
+        reasons = ", ".join(f"{n} {reason}" for reason, n in skipped.most_common())
+        yield f"{name}: {skipped.total()} of {count} results cannot be used: {reasons}"
