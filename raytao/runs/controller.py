@@ -17,13 +17,15 @@ from typing import TypeAlias, assert_never
 import raytao
 from raytao.brains.base import Brain
 from raytao.errors import DamagedRun, RaytaoError
+from raytao.runs.ahead import Ahead
 from raytao.runs.chapter import Chapter
+from raytao.runs.ending import ending
 from raytao.runs.events import (
     FORMAT,
     Broke,
     Changed,
     Event,
-    Finished,
+    Judged,
     Leased,
     Lost,
     Placed,
@@ -31,6 +33,7 @@ from raytao.runs.events import (
     Resumed,
     Retried,
     Returned,
+    Started,
     Stopped,
     Tested,
 )
@@ -47,6 +50,7 @@ from raytao.types import (
     Params,
     Scored,
     Start,
+    Suggestion,
     Verdict,
     Wait,
 )
@@ -102,6 +106,7 @@ class Controller:
         evaluate: whether the winner is measured on the test set at the end.
         listen: is told every event, after the state took it in.
         retries: what becomes of trials that break.
+        ahead: prepares suggestions while more than one slot is there; closed by the caller.
     """
 
     def __init__(
@@ -114,6 +119,7 @@ class Controller:
         evaluate: bool = False,
         listen: Listener | None = None,
         retries: Retries | None = None,
+        ahead: Ahead | None = None,
     ) -> None:
         if state.opened is None:
             raise DamagedRun("the event log is empty")
@@ -127,6 +133,7 @@ class Controller:
         self._events = events
         self._evaluate = evaluate
         self._listen = listen
+        self._ahead = ahead
         self._evaluating: Evaluation | None = None
         self._evaluations_lost = 0
         self._done = False
@@ -145,10 +152,11 @@ class Controller:
         hold = self.hold()
         if hold:
             return self._wait(hold)
-        match self._chapter.suggest(len(state.trials)):
+        trial = len(state.trials)
+        suggestion, saw = self._proposal(trial)
+        match suggestion:
             case Start() as start:
-                trial = len(state.trials)
-                self._do(started(trial, start))
+                self._do(started(trial, start, saw))
                 return self._lease(trial)
             case Wait():
                 return self._wait(
@@ -280,19 +288,9 @@ class Controller:
             RaytaoError: if there is work left: a run that was cut short is not finished.
         """
         if self.state.finished is None:
-            self._do(self._ending())
+            self._do(ending(self.state, done=self._done))
         self._events.commit()
         return self.state.finished.status if self.state.finished else "Error"
-
-    def _ending(self) -> Finished:
-        stopped = self.state.stopped
-        if stopped is not None and stopped.cancel:
-            return Finished("Canceled", stopped.reason)
-        if not self._done:
-            raise RaytaoError("the run ended before its work was done; it can be resumed")
-        if self.state.incumbent is None:
-            return Finished("Error", "no trial has a result")
-        return Finished("Done", stopped.reason if stopped else "")
 
     def go_on(
         self,
@@ -328,6 +326,12 @@ class Controller:
     @property
     def _chapter(self) -> Chapter:
         return Chapter(self.brain, self.state.first)
+
+    def _proposal(self, trial: int) -> tuple[Suggestion, int | None]:
+        """The brain's next, and the last event that it had seen; None: all of them."""
+        if self._ahead is None or self.slots == 1:
+            return self._chapter.suggest(trial), None
+        return self._ahead.suggest(self._chapter, trial)
 
     def _running(self, trial: int, attempt: int) -> TrialState | None:
         """The trial, if this attempt holds its lease; else what the attempt says is void."""
@@ -386,6 +390,10 @@ class Controller:
         return verdict.decision
 
     def _do(self, event: Event) -> None:
-        self.state.take(self._events.add(event))
+        record = self._events.add(event)
+        self.state.take(record)
         if self._listen:
             self._listen(event, self.state)
+        news = isinstance(event, Started | Judged) and self.state.stopped is None
+        if self._ahead and news and self.slots > 1:
+            self._ahead.prepare(self._chapter, len(self.state.trials), record.seq)

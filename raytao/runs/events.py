@@ -18,7 +18,8 @@ FORMAT = 2
 """Version of the log's records; older ones are read, newer ones are refused.
 
 1: the first. 2: a line says how long its driver has been up; `Resumed` says the format from there
-on; `Changed`, `Retried`, `Returned`, `Stopped` and `Repaired` are new.
+on; `Changed`, `Retried`, `Returned`, `Stopped` and `Repaired` are new. A field that a reader does
+not know is passed over: what only tells people more (`Started.saw`) is no new format.
 """
 
 
@@ -77,7 +78,11 @@ class Repaired:
 
 @dataclass(frozen=True)
 class Started:
-    """The brain proposed trial ``trial``; see ``types.Start``."""
+    """The brain proposed trial ``trial``; see ``types.Start``.
+
+    ``saw`` is the number of the last event that it knew of, if that was not the one before this:
+    proposals are prepared while trials run.
+    """
 
     kind: ClassVar[str] = "started"
     trial: int
@@ -87,6 +92,7 @@ class Started:
     why: str
     job_id: str
     parent: int | None = None
+    saw: int | None = None
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from raytao.brains.base import Brain
+from raytao.runs.ahead import Ahead
 from raytao.runs.controller import Controller, Listener
 from raytao.runs.events import Changed, Opened, Stopped
 from raytao.runs.log import EventLog, mend_tail, read_log
@@ -25,6 +26,7 @@ def open_run(
     listen: Listener | None = None,
     only_look: bool = False,
     retries: Retries | None = None,
+    ahead: Ahead | None = None,
     changed: Changed | None = None,
     stopped: Stopped | None = None,
     fence: Callable[[], None] = lambda: None,
@@ -41,6 +43,7 @@ def open_run(
         listen: is told every new event.
         only_look: write nothing; for drawing what is there.
         retries: what becomes of trials that break.
+        ahead: prepares suggestions while trials run; closed by the caller.
         changed: what is different from now on, in a log that is there; ``brain`` fits it.
         stopped: how that run was to end when its driver died, if it is to end so still.
         fence: called before everything that is written; raises if this driver was given up.
@@ -50,8 +53,7 @@ def open_run(
     """
     records = read_log(store, key)
     state = RunState.fold(records)
-    anew = changed is not None and changed.anew
-    unsettled = None if anew else replay(records, brain)  # may refuse: nothing is written before
+    unsettled = None if changed and changed.anew else replay(records, brain)  # before any write
     if only_look:
         return Controller(brain, EventLog(store, key, next_seq=len(records)), state)
     fence()
@@ -61,7 +63,14 @@ def open_run(
         state.take(events.add(opened))
         events.commit()
     controller = Controller(
-        brain, events, state, slots=slots, evaluate=evaluate, listen=listen, retries=retries
+        brain,
+        events,
+        state,
+        slots=slots,
+        evaluate=evaluate,
+        listen=listen,
+        retries=retries,
+        ahead=ahead,
     )
     if records:
         controller.go_on(unsettled, changed, stopped)

@@ -17,6 +17,7 @@ from ray import tune
 
 from raytao.errors import FolderError, RaytaoError
 from raytao.networks.function import OwnFunction
+from raytao.runs.ahead import thinking_ahead
 from raytao.runs.budget import Meter
 from raytao.runs.controller import Controller, Evaluation, Lease
 from raytao.runs.eta import remaining
@@ -138,25 +139,27 @@ def _run(
     patient = PatientStore(store)
     patient.sweep()
     entry.refuse_other(setup.results, len(read_log(patient, layout.EVENTS)))
-    controller = open_run(
-        patient,
-        layout.EVENTS,
-        setup.new_brain(),
-        entry.opened,
-        slots=room,
-        evaluate=setup.settings.evaluate,
-        listen=observer.event,
-        fence=ownership.check,
-        retries=Retries(**setup.settings.retries.model_dump()),
-        changed=entry.changed,
-        stopped=entry.stopped,
-    )
-    observer.connected(found)
-    meter = Meter(setup.budget, controller.state, controller.brain.plan())
-    inbox = Inbox(store, ownership.owner.token)
-    brakes = Brakes(controller, meter, inbox, interrupts, say)
-    _work(setup, ownership, controller, store, observer, meter, brakes)
-    return controller.state
+    with thinking_ahead(setup.new_brain()) as ahead:
+        controller = open_run(
+            patient,
+            layout.EVENTS,
+            setup.new_brain(),
+            entry.opened,
+            slots=room,
+            evaluate=setup.settings.evaluate,
+            listen=observer.event,
+            fence=ownership.check,
+            retries=Retries(**setup.settings.retries.model_dump()),
+            ahead=ahead,
+            changed=entry.changed,
+            stopped=entry.stopped,
+        )
+        observer.connected(found)
+        meter = Meter(setup.budget, controller.state, controller.brain.plan())
+        inbox = Inbox(store, ownership.owner.token)
+        brakes = Brakes(controller, meter, inbox, interrupts, say)
+        _work(setup, ownership, controller, store, observer, meter, brakes)
+        return controller.state
 
 
 def _work(

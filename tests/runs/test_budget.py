@@ -29,7 +29,7 @@ def random() -> Brain:
 
 
 def hyperband() -> Brain:
-    return Hyperband(Task(SPACE, 9), HyperbandSettings(R=9, nu=3, epoch_multiplier=1))
+    return Hyperband(Task(SPACE, 9), HyperbandSettings(R=9, nu=3, epoch_multiplier=1, mode="sync"))
 
 
 class Drive:

@@ -40,7 +40,7 @@ def random(many: int = 4, space: Space = SPACE) -> Brain:
 
 
 def hyperband(brackets: int | None = None, space: Space = SPACE) -> Brain:
-    settings = HyperbandSettings(R=9, nu=3, epoch_multiplier=1, brackets=brackets)
+    settings = HyperbandSettings(R=9, nu=3, epoch_multiplier=1, brackets=brackets, mode="sync")
     return Hyperband(Task(space, 9, seed=3), settings)
 
 

@@ -117,7 +117,11 @@ def test_a_clock_did_jump(up: SimpleNamespace) -> None:
 @pytest.mark.parametrize("clock", CLOCKS)
 def test_charts_and_page_do_not_run_backwards(clock: Clock) -> None:
     setup = resolve_values(
-        {"network": "toy", "brain": {"name": "hyperband", "R": 9}, "results_dir": "r"},
+        {
+            "network": "toy",
+            "brain": {"name": "hyperband", "R": 9, "mode": "sync"},
+            "results_dir": "r",
+        },
         caller="test",
     )
     run = simulate(setup.new_brain(), curve, workers=3)

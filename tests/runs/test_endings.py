@@ -74,7 +74,7 @@ def test_a_lost_evaluation_is_tried_again_but_not_for_ever() -> None:
 def finished_log() -> MemoryStore:
     """A log with a promotion in it."""
     store = MemoryStore()
-    settings = HyperbandSettings(R=3, nu=3, epoch_multiplier=1)
+    settings = HyperbandSettings(R=3, nu=3, epoch_multiplier=1, mode="sync")
     controller = open_run(store, KEY, Hyperband(Task(SPACE, 3), settings), OPENED, slots=3)
     for lease in [leased(controller) for _ in range(3)]:
         controller.report(lease.trial, lease.attempt, 1, {"value": float(lease.trial)}, 1.0)
@@ -98,7 +98,7 @@ def test_a_verdict_may_be_worded_otherwise_but_not_be_another(
             event = dataclasses.replace(event, promote=[{**event.promote[0], **change}])
         log.add(event)
     log.commit()
-    settings = HyperbandSettings(R=3, nu=3, epoch_multiplier=1)
+    settings = HyperbandSettings(R=3, nu=3, epoch_multiplier=1, mode="sync")
     brain = Hyperband(Task(SPACE, 3), settings)
     if refused:
         with pytest.raises(DamagedRun, match="verdict"):

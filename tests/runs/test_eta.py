@@ -38,7 +38,7 @@ FIVE_BY_FOUR = Plan((PlanRow(bracket=0, rung=0, trials=5, epochs=4),))
 
 
 def hyperband() -> Brain:
-    chosen = HyperbandSettings(R=9, nu=3, epoch_multiplier=1)
+    chosen = HyperbandSettings(R=9, nu=3, epoch_multiplier=1, mode="sync")
     return Hyperband(Task(SPACE, 9), chosen)
 
 

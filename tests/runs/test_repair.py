@@ -28,7 +28,9 @@ CURVES = LearningCurves(SPACE)
 
 def brain(opened: Opened | None = None) -> Brain:
     del opened
-    return Hyperband(Task(SPACE, 9, seed=3), HyperbandSettings(R=9, nu=3, epoch_multiplier=1))
+    return Hyperband(
+        Task(SPACE, 9, seed=3), HyperbandSettings(R=9, nu=3, epoch_multiplier=1, mode="sync")
+    )
 
 
 UNDISTURBED = simulate(brain(), CURVES, workers=2)

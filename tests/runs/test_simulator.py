@@ -32,7 +32,7 @@ SCHEDULES = [(9, 3), (8, 2), (27, 3)]
 
 
 def hyperband(R: int = 9, nu: int = 3, *, overlap: bool = True) -> Hyperband:
-    chosen = HyperbandSettings(R=R, nu=nu, epoch_multiplier=1, overlap=overlap)
+    chosen = HyperbandSettings(R=R, nu=nu, epoch_multiplier=1, overlap=overlap, mode="sync")
     return Hyperband(Task(SPACE, 9, seed=1), chosen)
 
 
@@ -175,7 +175,7 @@ def test_the_best_that_was_found_is_better_than_the_first() -> None:
 
 
 def test_a_run_in_a_folder_trains_what_a_simulated_one_trains() -> None:
-    brain = {"name": "hyperband", "R": 9, "nu": 3, "epoch_multiplier": 1}
+    brain = {"name": "hyperband", "R": 9, "nu": 3, "epoch_multiplier": 1, "mode": "sync"}
     values = {"network": "toy", "results_dir": "unused", "brain": brain}
     setup, store = resolve_values(values, caller="test"), MemoryStore()
     state = run_in_folder(setup, store, Conditions(slots=4, seconds=uneven(0), draw_every=3))

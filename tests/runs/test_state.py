@@ -61,7 +61,9 @@ def finished(trial: int) -> Judged:
 
 
 def log_of_a_run() -> list[Record]:
-    brain = Hyperband(Task(SPACE, 9), HyperbandSettings(R=9, nu=3, epoch_multiplier=1))
+    brain = Hyperband(
+        Task(SPACE, 9), HyperbandSettings(R=9, nu=3, epoch_multiplier=1, mode="sync")
+    )
     run = simulate(
         brain,
         LearningCurves(SPACE),
