@@ -63,9 +63,9 @@ results_dir: {folder}/results
 """
 GROWING: Final = {
     "random": "{name: random, max_recommendations: 2187}",
-    "hyperband": "{name: hyperband, R: 1024, nu: 2, epoch_multiplier: 3}",
+    "hyperband": "{name: hyperband, R: 1024, nu: 2, epoch_multiplier: 3, mode: sync}",
 }
-HYPERBAND: Final = "{name: hyperband, R: 729, nu: 3, epoch_multiplier: 1}"
+HYPERBAND: Final = "{name: hyperband, R: 729, nu: 3, epoch_multiplier: 1, mode: sync}"
 BAYESIAN: Final = "{name: bayesian, max_recommendations: 1100}"
 RANDOM: Final = "{name: random, max_recommendations: 1100}"
 
