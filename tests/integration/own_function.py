@@ -18,7 +18,7 @@ from raytao.networks.base import TrainContext
 
 BRAINS: Mapping[str, Mapping[str, Any]] = {
     "bayesian": {"name": "bayesian", "max_recommendations": 5},
-    "hyperband": {"name": "hyperband", "R": 9, "nu": 3, "epoch_multiplier": 1},
+    "hyperband": {"name": "hyperband", "R": 9, "nu": 3, "epoch_multiplier": 1, "mode": "sync"},
 }
 
 

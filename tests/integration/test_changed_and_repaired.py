@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.integration]
 
 RUN = """
 network: toy
-brain: {name: hyperband, R: 3, nu: 3, epoch_multiplier: 1}
+brain: {name: hyperband, R: 3, nu: 3, epoch_multiplier: 1, mode: sync}
 seed: 3
 results_dir: results
 """

@@ -39,7 +39,7 @@ MARK = "RAYTAO_TEST_CLUSTER"
 
 RUN = """
 network: toy
-brain: {name: hyperband, R: 9, nu: 3, epoch_multiplier: 1}
+brain: {name: hyperband, R: 9, nu: 3, epoch_multiplier: 1, mode: sync}
 set: {train.sleep: 0.3}
 seed: 3
 """

@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.integration]
 
 HYPERBAND = """
 network: toy
-brain: {name: hyperband, R: 9, nu: 3, epoch_multiplier: 1}
+brain: {name: hyperband, R: 9, nu: 3, epoch_multiplier: 1, mode: sync}
 set: {train.sleep: 0.3}
 seed: 3
 results_dir: results

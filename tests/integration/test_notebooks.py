@@ -92,7 +92,7 @@ search = raytao.AutoML(
 )
 """
 BAYESIAN = {"name": "bayesian", "max_recommendations": 4}
-HYPERBAND = {"name": "hyperband", "R": 9, "nu": 3, "epoch_multiplier": 1}
+HYPERBAND = {"name": "hyperband", "R": 9, "nu": 3, "epoch_multiplier": 1, "mode": "sync"}
 
 
 @pytest.fixture

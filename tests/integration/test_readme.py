@@ -13,8 +13,11 @@ import pytest
 
 import raytao
 from raytao.catalog import configs
-from raytao.setup.resolve import resolve
+from raytao.runs.store import MemoryStore
+from raytao.setup.resolve import resolve, resolve_values
 from raytao.setup.settings import Settings
+from raytao.tao import layout
+from raytao.testing.folder_run import Conditions, run_in_folder
 
 pytestmark = [pytest.mark.ray, pytest.mark.integration]
 
@@ -45,11 +48,22 @@ def test_the_readmes_commands_work_in_order(tmp_path: Path) -> None:
         assert done.returncode == 0, f"{line}\n{done.stderr}"
 
 
+def leave_a_run(folder: Path) -> None:
+    """The log of a finished run, for ``warm_start`` to read."""
+    data = {"network": "image_classification", "brain": "random", "results_dir": str(folder)}
+    store = MemoryStore()
+    by_rate = Conditions(objective=lambda spec, epoch: float(str(spec["train.optim.lr"])))
+    run_in_folder(resolve_values(data, caller="test"), store, by_rate)
+    folder.mkdir(parents=True)
+    (folder / layout.EVENTS).write_bytes(store.read(layout.EVENTS) or b"")
+
+
 def test_the_readmes_run_file_with_every_key_is_accepted(tmp_path: Path) -> None:
     blocks = re.findall(r"```yaml\n(.*?)```", README.read_text(), flags=re.DOTALL)
     assert len(blocks) == 2
     shutil.copy(configs() / "networks/image_classification/spec.yaml", tmp_path / "my_spec.yaml")
     (tmp_path / "run.yaml").write_text(blocks[1])
+    leave_a_run(tmp_path / "results/earlier")
     setup = resolve(str(tmp_path / "run.yaml"))
     assert setup.settings.model_fields_set == set(Settings.model_fields)
     assert "model.depth" in setup.space.names

@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.integration]
 
 RUN = """
 network: toy
-brain: {name: hyperband, R: 9, nu: 3, epoch_multiplier: 1}
+brain: {name: hyperband, R: 9, nu: 3, epoch_multiplier: 1, mode: sync}
 set: {train.sleep: 0.3}
 seed: 3
 slots: 2

@@ -25,7 +25,7 @@ pytestmark = [
 RUN = """
 network: image_classification
 set: {dataset.name: digits, dataset.train_fraction: 0.3, train.num_epochs: 9}
-brain: {name: hyperband, R: 9, nu: 3, epoch_multiplier: 1}
+brain: {name: hyperband, R: 9, nu: 3, epoch_multiplier: 1, mode: sync}
 seed: 3
 results_dir: results
 tracking: {name: mlflow, experiment: digits}

@@ -29,7 +29,7 @@ from raytao.tao.export import Exporter
 from raytao.testing.toy import Toy, curve
 from raytao.types import Decision
 
-HYPERBAND = "brain: {name: hyperband, R: 9, nu: 3, epoch_multiplier: 1}"
+HYPERBAND = "brain: {name: hyperband, R: 9, nu: 3, epoch_multiplier: 1, mode: sync}"
 BAYESIAN = "brain: {name: bayesian, max_recommendations: 4}\nset: {train.num_epochs: 2}"
 SECONDS = 2.5
 Fails = Callable[[int, int], bool]

@@ -35,9 +35,16 @@ from raytao.trials.provenance import read_provenance
 from raytao.types import Json, Params
 
 SIZE = len(json.dumps({"epoch": 1}))
-HYPERBAND: Json = {"name": "hyperband", "R": 9, "nu": 3, "epoch_multiplier": 1}
+HYPERBAND: Json = {"name": "hyperband", "R": 9, "nu": 3, "epoch_multiplier": 1, "mode": "sync"}
 BAYESIAN: Json = {"name": "bayesian", "max_recommendations": 6, "initial_points": 2}
-FALLS: Json = {"name": "hyperband", "R": 9, "nu": 3, "epoch_multiplier": 1, "brackets": 4}
+FALLS: Json = {
+    "name": "hyperband",
+    "R": 9,
+    "nu": 3,
+    "epoch_multiplier": 1,
+    "brackets": 4,
+    "mode": "sync",
+}
 
 
 def configured(brain: Json, checkpoints: int | None = None, **more: Json) -> Setup:

@@ -19,7 +19,7 @@ from raytao.testing.toy import curve
 RUN = """
 network: toy
 seed: 3
-brain: {{name: hyperband, R: 9, nu: 3, epoch_multiplier: 1}}
+brain: {{name: hyperband, R: 9, nu: 3, epoch_multiplier: 1, mode: sync}}
 results_dir: {results}
 tracking: {tracking}
 """
