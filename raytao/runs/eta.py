@@ -41,7 +41,8 @@ class Whole:
 def whole(state: RunState, plan: Plan) -> Whole:
     """Lay the plan of the search that goes on over what those before it have trained."""
     before = sum(t.epochs for t in state.trials.values() if t.number < state.first)
-    return Whole(state.first + plan.trials, before + plan.epochs)
+    # A plan that is a bound on epochs only may begin more trials than its schedule has.
+    return Whole(max(state.first + plan.trials, len(state.trials)), before + plan.epochs)
 
 
 def remaining(
