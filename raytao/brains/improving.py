@@ -22,6 +22,9 @@ from raytao.types import Json, Params
 TRUSTED: Final = 0.5
 """Share of a full training after which another run's best came, at least: results of trials that
 were stopped early say little about what full trainings come to."""
+AWAY: Final = 3
+"""Beside categories only every third suggestion leaves the box around the best: the corners of
+such a space, of which a model knows least, are often the worst of it."""
 SMOOTH: Final = 0.5
 """How smooth numbers are taken to be; see `raytao.brains.gp.model`."""
 
@@ -49,7 +52,6 @@ class Improving:
         self._task = task
         self._initial = initial
         self._features = Features(task.space)
-        self._mixed = bool(self._features.categorical.any())
         self._believer = Believer(self._features, task.seed, smooth=SMOOTH)
         long = [one for one in task.evidence if one.epochs >= TRUSTED * task.epochs]
         known = self._features.points(one.params for one in long)
@@ -105,7 +107,8 @@ class Improving:
         believed = belief.with_pending(self._features.embed(past.pending))
         surface = ExpectedImprovement(believed.models, believed.bests, belief.boldness)
         parents = known.points[np.argsort(-known.scores, kind="stable")]
-        near = parents.x[0] if self._mixed and trial % 3 else None
+        stays = self._features.mixed and trial % AWAY
+        near = parents.x[0] if stays else None
         point = search.maximise(surface, parents, rng, around=near)
         return None if point is None else (point, self._told(point, belief, surface, past))
 

@@ -117,9 +117,8 @@ class Believer:
         boldness: float = BOLDNESS,
     ) -> None:
         self._features = features
-        mixed = bool(features.categorical.any())
-        self.boldness = 1.0 if mixed else boldness
-        mean = np.where(features.steady, NUMBER_MEAN, MIXED_MEAN if mixed else smooth)
+        self.boldness = 1.0 if features.mixed else boldness
+        mean = np.where(features.steady, NUMBER_MEAN, MIXED_MEAN if features.mixed else smooth)
         number = mean + 0.5 * np.log(max(features.usual_dim, 1.0))
         self._centers: Array = np.where(features.categorical, CATEGORY_MEAN, number)
         self._seed = seed

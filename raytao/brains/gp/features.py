@@ -4,7 +4,7 @@ A coordinate of the unit cube owns one or more columns of the embedding and one 
 
     a number                (x,)                    squared distance (x - x')²
     a category of k         one-hot / √2, k columns 0 if equal, 1 if different
-    inactive by a condition 0 there, and a column of its own for numbers: ABSENT / 2 apart at least
+    inactive by a condition 0 there, and for numbers a second column, ABSENT from active ones
 
 Inactive coordinates are all alike, so that a model that is not chosen says nothing about its
 parameters, and what is shared between the choices is learned from all of them.
@@ -69,6 +69,8 @@ class Features:
         self.categorical: Mask = np.array([c.kind == "categorical" for c in space.columns])
         self.steady: Mask = np.zeros(len(self.categorical), dtype=bool)
         """Numbers (d,) along which nothing is ever rough; the epochs are one."""
+        self.mixed = bool(self.categorical.any())
+        """Whether there are categories beside the numbers."""
         self._conditional = _conditional(space)
         self._encoded: dict[str, Array] = {}
 
