@@ -18,6 +18,7 @@ from raytao.setup.reopen import reopen
 from raytao.setup.setup import Setup
 from raytao.setup.warm_start import read_warm_start
 from raytao.tao import layout
+from raytao.types import EPOCHS, Start
 
 AS_BEGUN: Final = (
     "initial and warm_start are as this run's log has them: what they name is not read again"
@@ -79,7 +80,7 @@ def _meaning(setup: Setup) -> tuple[object, ...]:
 
 
 def _refuse_too_many(setup: Setup, place: Places) -> None:
-    asked, room = 1 + len(setup.given.initial), setup.new_brain().plan().trials
+    asked, room = 1 + len(setup.given.initial), _room(setup)
     if asked > room:
         raise SettingsError(
             f"your spec and {asked - 1} configurations to begin with are {asked}, and brain "
@@ -87,3 +88,14 @@ def _refuse_too_many(setup: Setup, place: Places) -> None:
             where=place(["initial" if setup.settings.warm_start is None else "warm_start"]),
             remedy="plan more of them, or begin with fewer (initial, warm_start.best)",
         )
+
+
+def _room(setup: Setup) -> int:
+    """How many trials the brain can begin for sure."""
+    brain = setup.new_brain()
+    plan = brain.plan()
+    first = brain.suggest(0)
+    if plan.exact or not isinstance(first, Start):
+        return plan.trials
+    # A bound on epochs: one trial may take a full training, the others their first rung.
+    return 1 + (plan.epochs - plan.longest) // first.budget[EPOCHS]

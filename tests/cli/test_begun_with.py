@@ -115,3 +115,14 @@ def test_a_damaged_earlier_run_is_refused_as_status_does(here: Path) -> None:
     log.write_bytes(log.read_bytes().replace(b'"epoch":1', b'"epoch":9', 1))
     status = CliRunner().invoke(main, ["status", "results/first"])
     refused(plan(), 3, status.stderr.strip())
+
+
+def test_a_budget_of_epochs_has_room_for_what_it_can_start(here: Path) -> None:
+    """21 epochs are one full training of nine, and twelve first rungs."""
+    begun = ", ".join(f"{{model.x: {0.01 * n:.2f}}}" for n in range(1, 13))
+    budget = "{name: hyperband, R: 9, epoch_multiplier: 1, brackets: 1}"
+    text = f"network: toy\nset: {{train.num_epochs: 9}}\nbrain: {budget}\n"
+    Path("run.yaml").write_text(f"{text}initial: [{begun}]\n")
+    assert plan().exit_code == 0
+    Path("run.yaml").write_text(f"{text}initial: [{begun}, {{model.x: 0.5}}]\n")
+    refused(plan(), 2, "are 14", "plans 13 recommendations", "run.yaml:4:")
