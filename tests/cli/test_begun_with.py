@@ -124,5 +124,5 @@ def test_a_budget_of_epochs_has_room_for_what_it_can_start(here: Path) -> None:
     text = f"network: toy\nset: {{train.num_epochs: 9}}\nbrain: {budget}\n"
     Path("run.yaml").write_text(f"{text}initial: [{begun}]\n")
     assert plan().exit_code == 0
-    Path("run.yaml").write_text(f"{text}initial: [{begun}, {{model.x: 0.5}}]\n")
+    Path("run.yaml").write_text(f"{text}initial: [{begun}, {{model.x: 0.55}}]\n")
     refused(plan(), 2, "are 14", "plans 13 recommendations", "run.yaml:4:")
