@@ -106,8 +106,9 @@ def test_an_orderly_stop_that_takes_too_long_is_ended_with_the_resume_line() -> 
 
 def test_a_terminal_that_was_closed_ends_a_run_as_sigterm_does() -> None:
     script = (
-        "import time\n"
+        "import signal, time\n"
         "from raytao.tune.interrupts import Interrupted, Interrupts\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # these tests may be under nohup
         "try:\n"
         "    with Interrupts() as interrupts:\n"
         "        print('ready', flush=True)\n"
