@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from raytao.spec.document import Document
 from raytao.spec.references import resolved, told_as_written
-from raytao.spec.tree import flatten, get_in, set_in
+from raytao.spec.tree import flatten, get_in, reachable, set_in
 from raytao.spec.yaml import located, read_yaml
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "flatten",
     "get_in",
     "located",
+    "reachable",
     "read_yaml",
     "resolved",
     "set_in",

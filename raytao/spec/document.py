@@ -1,87 +1,128 @@
-"""A train spec as a value: read from YAML or JSON, edited by dotted key, written back."""
+"""A train spec as a value: read from a file, edited by dotted key, written back."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias, cast
+from typing import Any, Final, Self, cast
 
 from raytao.errors import SpecError, Where, did_you_mean
-from raytao.spec.edit import as_plain, replaced
-from raytao.spec.json import dump_json, read_json
+from raytao.spec.edit import as_plain
+from raytao.spec.json import JsonSource, dump_json
 from raytao.spec.limits import DEEPEST, refusal_of_value
-from raytao.spec.text import at, decode, read_file
-from raytao.spec.tree import OPEN, find, flatten, get_in, refuse_other_shape, require
-from raytao.spec.yaml import dump_yaml, located, read_yaml
+from raytao.spec.protobuf.source import ProtobufSource
+from raytao.spec.protobuf.typed import TypedMessage
+from raytao.spec.protobuf.write import dump_protobuf
+from raytao.spec.source import FORMATS, NAMES, Format, Source, kind
+from raytao.spec.text import read_file
+from raytao.spec.toml.source import TomlSource
+from raytao.spec.toml.write import dump_toml
+from raytao.spec.tree import (
+    Way,
+    depth_of,
+    find,
+    flatten,
+    get_in,
+    reachable,
+    reached,
+    refuse_other_shape,
+    require,
+)
+from raytao.spec.yaml import YamlSource, dump_yaml
 from raytao.types import Json
 
-Format: TypeAlias = Literal["yaml", "json"]
-
-FORMATS: Final[Mapping[str, Format]] = {".yaml": "yaml", ".yml": "yaml", ".json": "json"}
-"""Formats by file name ending."""
+_DUMPS: Final[Mapping[Format, Callable[[dict[str, Json]], str]]] = {
+    "yaml": dump_yaml,
+    "json": dump_json,
+    "toml": dump_toml,
+    "protobuf": dump_protobuf,
+}
 
 
 class Document:
     """A spec that never changes: edits return another document.
 
-    Comments, order and quotes of a YAML file survive every edit. Keys are dotted:
-    ``train.optim.lr``.
+    Comments, order and quotes of a YAML file survive every edit; of TOML and protobuf text every
+    byte but the value's does. Keys are dotted: ``train.optim.lr``. A key that goes on below a list
+    of sections (of YAML, a repeated message of protobuf, an array of tables of TOML) means all of
+    them.
     """
 
-    def __init__(
-        self,
-        tree: Mapping[Any, Json],
-        *,
-        file: str,
-        format: Format,
-        text: str = "",
-        offsets: Mapping[tuple[Any, ...], int] | None = None,
-    ) -> None:
-        self._tree = tree
+    def __init__(self, source: Source, *, file: str) -> None:
+        self._source = source
         self.file = file
-        self.format: Format = format
-        self._text = text
-        self._offsets = offsets or {}
+
+    @property
+    def format(self) -> Format:
+        """What it was read from, and is written as."""
+        return self._source.format
 
     @classmethod
-    def load(cls, path: Path) -> Document:
+    def load(
+        cls, path: Path, *, format: str | None = None, typed: TypedMessage | None = None
+    ) -> Self:
         """Read a file, in the format that its name says.
+
+        Args:
+            path: the file.
+            format: of a file whose name says none, such as a ``.txt``.
+            typed: the message that a protobuf text is.
 
         Raises:
             SpecError: if it cannot be read, or its content is refused.
         """
-        format = FORMATS.get(path.suffix.lower())
-        if format is None:
+        named = FORMATS.get(path.suffix.lower(), format)
+        if named is None:
             raise SpecError(
                 f"{path.suffix or 'no ending'!r} is not a format of specs",
                 where=Where(str(path)),
                 remedy=f"use one of {', '.join(FORMATS)}",
             )
-        return cls.parse(read_file(path), file=str(path), format=format)
+        return cls.parse(read_file(path), file=str(path), format=named, typed=typed)
 
     @classmethod
-    def parse(cls, text: str | bytes, *, file: str, format: str = "yaml") -> Document:
+    def parse(
+        cls,
+        text: str | bytes,
+        *,
+        file: str,
+        format: str = "yaml",
+        typed: TypedMessage | None = None,
+    ) -> Self:
         """Read a spec's text.
 
         Args:
             text: its content.
             file: its name, for errors.
-            format: "yaml" or "json".
+            format: "yaml", "json", "toml" or "protobuf".
+            typed: the message that a protobuf text is; without it, names and types of its fields
+                are taken as they are.
 
         Raises:
             SpecError: with file:line:column, if it is malformed or refused.
         """
-        if _format(format) == "yaml":
-            return cls(read_yaml(text, file=file), file=file, format="yaml")
-        decoded = decode(text, file=file)
-        tree, offsets = read_json(decoded, file=file)
-        return cls(tree, file=file, format="json", text=decoded, offsets=offsets)
+        source: Source
+        match _format(format):
+            case "yaml":
+                source = YamlSource.read(text, file=file)
+            case "json":
+                source = JsonSource.read(text, file=file)
+            case "toml":
+                source = TomlSource.read(text, file=file)
+            case "protobuf":
+                source = ProtobufSource.read(text, file=file, typed=typed)
+        return cls(source, file=file)
+
+    @classmethod
+    def of_values(cls, tree: Mapping[str, Json], *, file: str) -> Self:
+        """Return plain values as a YAML document that was never read."""
+        return cls(YamlSource(tree, file), file=file)
 
     @cached_property
     def _plain(self) -> dict[str, Json]:
-        return cast("dict[str, Json]", as_plain(self._tree))
+        return cast("dict[str, Json]", as_plain(self._source.tree))
 
     def plain(self) -> dict[str, Json]:
         """Return the spec as plain Python values, the caller's own copy."""
@@ -89,6 +130,9 @@ class Document:
 
     def get(self, key: str) -> Json:
         """Return the plain value of a leaf or section.
+
+        A key through a list of sections gives the value that all of them have, or else the list
+        of their values.
 
         Raises:
             SpecError: if there is no such key.
@@ -101,31 +145,34 @@ class Document:
         return find(self._plain, key) is not None
 
     def keys(self) -> list[str]:
-        """Return the dotted keys of all leaves, in order."""
+        """Return the dotted keys of all leaves, in order; lists are leaves."""
         return list(flatten(self._plain))
 
     def where(self, key: str) -> Where:
         """Return the place of a key in the file, or of the section nearest to it."""
-        path = find(self._tree, key) or ()
-        if self.format == "yaml":
-            return located(self._tree, *path, file=self.file)
-        offset = self._offsets.get(tuple(path))
-        return Where(self.file) if offset is None else at(self.file, self._text, offset)
+        return self._source.where(find(self._source.tree, key) or ())
 
     def with_values(self, values: Mapping[str, Json]) -> Document:
         """Return a document with the values of some dotted keys replaced.
 
-        An integer may stand where a number stood; null and ``???`` accept anything.
+        An integer may stand where a number stood; null and ``???`` accept anything. Where a
+        format does not tell a float from an integer, or a list of one from its element, a float
+        may stand for an integer (TOML, protobuf), and a list for its element (protobuf).
 
         Raises:
-            SpecError: if a key is unknown, or a value has another type than the one it replaces.
+            SpecError: if a key is unknown, a value has another type than the one it replaces, or
+                the format cannot write it (TOML and protobuf have no null).
         """
-        tree = self._tree
-        for key, value in values.items():
-            path = require(tree, key, where=Where(self.file))
-            self._refuse_misfit(key, get_in(tree, key), value, depth=len(path))
-            tree = replaced(tree, path, value)
-        return self._with_tree(tree)
+        source = self._source
+        for batch in _batches(values):
+            changes: dict[Way, Json] = {}
+            for key, value in batch.items():
+                way = require(source.tree, key, where=Where(self.file))
+                for old in reached(source.tree, way):
+                    _refuse_misfit(source, key, way, old, value)
+                changes[way] = value
+            source = source.replaced(changes)
+        return Document(source, file=self.file)
 
     def merged(self, other: Mapping[str, Json], *, allow_new: bool = False) -> Document:
         """Return a document with a nested mapping laid over it, section by section.
@@ -137,95 +184,88 @@ class Document:
         Raises:
             SpecError: if a key is unknown (unless ``allow_new``), or a type does not fit.
         """
-        tree = self._tree
-        for path, value in _laid_over(tree, other, ()):
-            dotted = ".".join(str(key) for key in path)
-            old = _at(tree, path)
+        tree, changes = self._source.tree, dict(_laid_over(self._source.tree, other, ()))
+        for way, value in changes.items():
+            dotted = ".".join(str(key) for key in way)
+            old = _at(tree, way)
             if old is _ABSENT and not allow_new:
                 raise SpecError(
                     f"no key {dotted!r} in the spec",
                     where=Where(self.file),
-                    remedy=did_you_mean(dotted, flatten(tree)),
+                    remedy=did_you_mean(dotted, reachable(tree)),
                 )
-            if old is not _ABSENT:
-                self._refuse_misfit(dotted, old, value, depth=len(path))
-            tree = replaced(tree, path, value)
-        return self._with_tree(tree)
+            _refuse_misfit(self._source, dotted, way, None if old is _ABSENT else old, value)
+        return Document(self._source.replaced(changes), file=self.file)
 
     def dump(self, format: str | None = None) -> str:
-        """Return the text of the spec, in its own format or in another."""
+        """Return the text of the spec, in its own format or in another.
+
+        What was read from TOML or protobuf, and not edited, is the same text.
+
+        Raises:
+            SpecError: if the other format has no such values: TOML has no null, protobuf text
+                neither null nor lists in lists, and its field names are letters and digits.
+        """
         wanted = self.format if format is None else _format(format)
-        if wanted == "json":
-            return dump_json(self._plain)
-        return dump_yaml(self._tree if self.format == "yaml" else self._plain)
+        return self._source.text() if wanted == self.format else _DUMPS[wanted](self._plain)
 
     def __repr__(self) -> str:
         return f"Document({self.file})"
-
-    def _with_tree(self, tree: Mapping[Any, Json]) -> Document:
-        return Document(
-            tree, file=self.file, format=self.format, text=self._text, offsets=self._offsets
-        )
-
-    def _refuse_misfit(self, key: str, old: Json, new: Json, *, depth: int) -> None:
-        where = self.where(key)
-        if why := refusal_of_value(new, DEEPEST - depth):
-            raise SpecError(f"{key}: {why}", where=where, remedy="give another value")
-        refuse_other_shape(key, old, new, where=where)
-        if not _fits(old, new):
-            raise SpecError(
-                f"{key}: {new!r} is {_kind(new)}, but the spec has {_kind(old)}, {old!r}",
-                where=where,
-                remedy=f"give {_kind(old)}",
-            )
 
 
 _ABSENT: Final = object()
 
 
 def _format(name: str) -> Format:
-    if name not in ("yaml", "json"):
-        raise SpecError(f"unknown format {name!r}", remedy="use yaml or json")
-    return cast("Format", name)
+    for known in NAMES:
+        if known == name:
+            return known
+    raise SpecError(f"unknown format {name!r}", remedy=f"use one of {', '.join(NAMES)}")
 
 
-def _laid_over(
-    tree: Json, other: Mapping[Any, Json], path: tuple[Any, ...]
-) -> Iterator[tuple[tuple[Any, ...], Json]]:
+def _refuse_misfit(source: Source, key: str, way: Way, old: Json, new: Json) -> None:
+    where = source.where(way)
+    if why := refusal_of_value(new, DEEPEST - depth_of(source.tree, way)):
+        raise SpecError(f"{key}: {why}", where=where, remedy="give another value")
+    refuse_other_shape(key, old, new, where=where)
+    if not source.fits(old, new):
+        raise SpecError(
+            f"{key}: {new!r} is {kind(new)}, but the spec has {kind(old)}, {old!r}",
+            where=where,
+            remedy=f"give {kind(old)}",
+        )
+
+
+def _batches(values: Mapping[str, Json]) -> Iterator[dict[str, Json]]:
+    """Split changes so that no key of a batch lies within another one."""
+    batch: dict[str, Json] = {}
+    sections: set[str] = set()
+    for key, value in values.items():
+        parts = key.split(".")
+        above = [".".join(parts[:count]) for count in range(1, len(parts))]
+        if key in sections or any(section in batch for section in above):
+            yield batch
+            batch, sections = {}, set()
+        batch[key] = value
+        sections.update(above)
+    if batch:
+        yield batch
+
+
+def _laid_over(tree: Json, other: Mapping[Any, Json], way: Way) -> Iterator[tuple[Way, Json]]:
     """Yield what to replace: the way down in ``tree``, and the value."""
     for key, value in other.items():
         own = next((k for k in tree if str(k) == str(key)), key)
         old = tree.get(own)
         if isinstance(old, Mapping) and isinstance(value, Mapping):
-            yield from _laid_over(old, value, (*path, own))
+            yield from _laid_over(old, value, (*way, own))
         else:
-            yield (*path, own), value
+            yield (*way, own), value
 
 
-def _at(tree: Json, path: tuple[Any, ...]) -> Json:
-    for key in path:
+def _at(tree: Json, way: Way) -> Json:
+    for key in way:
         if key not in tree:
             return _ABSENT
         tree = tree[key]
     return tree
-
-
-def _fits(old: Json, new: Json) -> bool:
-    """Whether ``new`` may stand where the scalar ``old`` stands."""
-    if old is None or old == OPEN or not isinstance(old, bool | int | float | str):
-        return True
-    if isinstance(old, float):
-        return isinstance(new, int | float) and not isinstance(new, bool)
-    return _kind(old) == _kind(new)
-
-
-def _kind(value: Json) -> str:
-    names: Mapping[type, str] = {
-        bool: "a bool",
-        int: "an integer",
-        float: "a float",
-        str: "a string",
-        list: "a list",
-    }
-    plain = as_plain(value)
-    return names.get(type(plain), "null" if plain is None else "a mapping")

@@ -30,11 +30,14 @@ def as_plain(value: Json) -> Json:
             return str(value)
 
 
-def replaced(tree: Mapping[Any, Json], path: tuple[Any, ...], value: Json) -> Mapping[Any, Json]:
+def replaced(tree: Json, path: tuple[Any, ...], value: Json) -> Json:
     """Return ``tree`` with the value at ``path`` replaced or added; ``tree`` stays as it was.
 
-    Mappings on the way are copied, so that an alias of one of them elsewhere keeps its values.
+    Mappings on the way are copied, so that an alias of one of them elsewhere keeps its values, and
+    so are lists; a path goes on below every element of a list.
     """
+    if isinstance(tree, list | tuple):
+        return _dressed(tree, [replaced(inner, path, value) for inner in tree])
     first, *rest = path
     new = replaced(tree[first], tuple(rest), value) if rest else _like(tree.get(first), value)
     copied = _copy(tree)
@@ -52,10 +55,24 @@ def _copy(tree: Mapping[Any, Json]) -> dict[Any, Json]:
     copied = CommentedMap()
     for key in tree:
         copied[key] = tree[key]
-    for attribute in (Comment.attrib, Format.attrib, LineCol.attrib):
-        if hasattr(tree, attribute):
-            setattr(copied, attribute, getattr(tree, attribute))
+    _dress(tree, copied)
     return copied
+
+
+def _dressed(old: Json, items: list[Json]) -> list[Json]:
+    """A list of as many items as ``old``, with its comments and style."""
+    if not isinstance(old, CommentedSeq):
+        return items
+    copied = CommentedSeq(items)
+    _dress(old, copied)
+    return copied
+
+
+def _dress(old: Json, new: Json) -> None:
+    """Give a node of ruamel.yaml another one's comments, style and place."""
+    for attribute in (Comment.attrib, Format.attrib, LineCol.attrib):
+        if hasattr(old, attribute):
+            setattr(new, attribute, getattr(old, attribute))
 
 
 def _like(old: Json, value: Json) -> Json:

@@ -6,16 +6,19 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from raytao.errors import SpecError, Where
+from raytao.spec.edit import replaced
 from raytao.spec.limits import DEEPEST, MOST_VALUES, has_half_character, refusal_of_number
-from raytao.spec.text import at, with_caret
+from raytao.spec.source import Source
+from raytao.spec.text import at, decode, refused_at
+from raytao.spec.tree import Way
 from raytao.types import Json
 
 _TOKEN = re.compile(
     r"""
-    (?P<text> "(?:[^"\\\n]|\\.)*" )
+    (?P<text> "(?:[^"\\\n]|\\.)*"? )  # one that does not end is told by the parser
   | (?P<bracket> [{\[] )
   | (?P<mark> [}\],:] )
   | (?P<number> -? (?: \d [\d.eE+-]* | Infinity ) | NaN )
@@ -36,6 +39,11 @@ class _Open:
     key: Any = 0
     seen: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def inner(self) -> tuple[Any, ...]:
+        """The way to what stands in it now."""
+        return (*self.path, self.key) if self.is_object else self.path
+
 
 @dataclass(frozen=True)
 class _Twice:
@@ -49,7 +57,8 @@ class _Twice:
 def read_json(text: str, *, file: str) -> tuple[dict[str, Json], Mapping[tuple[Any, ...], int]]:
     """Read a JSON object, and the offset of every key by the way down to it.
 
-    Objects within one list share their ways: a list is one value of a spec.
+    Objects within one list share their ways, on which the list's numbers do not count: the first
+    object that has a key tells its place.
 
     Args:
         text: what ``raytao.spec.text.decode`` gave.
@@ -63,15 +72,16 @@ def read_json(text: str, *, file: str) -> tuple[dict[str, Json], Mapping[tuple[A
     try:
         loaded = json.loads(text)
     except json.JSONDecodeError as error:
-        raise _refused(f"not JSON: {error.msg}", text, at(file, text, error.pos)) from None
+        raise refused_at(f"not JSON: {error.msg}", text, file, error.pos) from None
     except ValueError as error:  # an endless number where none can stand
         raise SpecError(f"not JSON: {error}", where=Where(file)) from None
     if twice is not None:
         first = at(file, text, twice.first).line
-        raise _refused(
+        raise refused_at(
             f"duplicate key {twice.key!r}, first given in line {first}",
             text,
-            at(file, text, twice.second),
+            file,
+            twice.second,
             remedy="delete one of the two",
         )
     if not isinstance(loaded, dict):
@@ -88,8 +98,46 @@ def dump_json(tree: Json) -> str:
     return json.dumps(tree, indent=2, ensure_ascii=False) + "\n"
 
 
-def _refused(message: str, text: str, where: Where, *, remedy: str = "") -> SpecError:
-    return SpecError(with_caret(message, text, where), where=where, remedy=remedy)
+class JsonSource(Source):
+    """A spec in JSON, written out anew."""
+
+    format = "json"
+
+    def __init__(
+        self, tree: Mapping[Any, Json], text: str, offsets: Mapping[Way, int], file: str
+    ) -> None:
+        self._tree = tree
+        self._text = text
+        self._offsets = offsets
+        self._file = file
+
+    @classmethod
+    def read(cls, text: str | bytes, *, file: str) -> Self:
+        """Read it, as ``read_json`` does."""
+        decoded = decode(text, file=file)
+        tree, offsets = read_json(decoded, file=file)
+        return cls(tree, decoded, offsets, file)
+
+    @property
+    def tree(self) -> Mapping[Any, Json]:
+        """Its values, plain."""
+        return self._tree
+
+    def where(self, way: Way) -> Where:
+        """Return the place of a key in the text that was read."""
+        offset = self._offsets.get(way)
+        return Where(self._file) if offset is None else at(self._file, self._text, offset)
+
+    def text(self) -> str:
+        """Return it as ``dump_json`` does."""
+        return dump_json(self._tree)
+
+    def replaced(self, changes: Mapping[Way, Json]) -> Self:
+        """Return it with values replaced or added."""
+        tree = self._tree
+        for way, value in changes.items():
+            tree = replaced(tree, way, value)
+        return type(self)(tree, self._text, self._offsets, self._file)
 
 
 def _scan(text: str, file: str) -> tuple[dict[tuple[Any, ...], int], _Twice | None]:
@@ -105,10 +153,10 @@ def _scan(text: str, file: str) -> tuple[dict[tuple[Any, ...], int], _Twice | No
     for token in _TOKEN.finditer(text):
         values += token.lastgroup != "mark"
         if why := _refusal(token, len(stack), values):
-            raise _refused(why, text, at(file, text, token.start()))
+            raise refused_at(why, text, file, token.start())
         match token.lastgroup:
             case "bracket":
-                path = (*stack[-1].path, stack[-1].key) if stack else ()
+                path = stack[-1].inner if stack else ()
                 stack.append(_Open(path, token[0] == "{", token[0] == "{"))
             case "mark" if stack and token[0] in "}]":
                 stack.pop()
@@ -119,7 +167,7 @@ def _scan(text: str, file: str) -> tuple[dict[tuple[Any, ...], int], _Twice | No
                 first = stack[-1].seen.setdefault(key, offset)
                 if first != offset:
                     twice = twice or _Twice(key, first, offset)
-                offsets[(*stack[-1].path, key)] = offset
+                offsets.setdefault(stack[-1].inner, offset)
     return offsets, twice
 
 

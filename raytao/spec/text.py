@@ -33,8 +33,13 @@ def read_file(path: Path) -> bytes:
         raise SpecError(f"the file cannot be read: {error}", where=where) from None
 
 
-def decode(text: str | bytes, *, file: str) -> str:
+def decode(text: str | bytes, *, file: str, newlines: bool = True) -> str:
     """Return UTF-8 text without a byte-order mark, its lines ended by line feeds.
+
+    Args:
+        text: a file's content.
+        file: its name, for errors.
+        newlines: whether to end lines by line feeds; otherwise they end as they do.
 
     Raises:
         SpecError: if it is too long, empty, or in another encoding.
@@ -42,7 +47,9 @@ def decode(text: str | bytes, *, file: str) -> str:
     if len(text) > LARGEST:
         raise _too_large(len(text), Where(file))
     decoded = _decode_bytes(text, file) if isinstance(text, bytes) else text
-    decoded = decoded.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    decoded = decoded.removeprefix("\ufeff")
+    if newlines:
+        decoded = decoded.replace("\r\n", "\n").replace("\r", "\n")
     if not decoded.strip():
         raise SpecError("the file is empty", where=Where(file), remedy="give at least one key")
     return decoded
@@ -84,6 +91,13 @@ def with_caret(message: str, text: str, where: Where) -> str:
     if where.line is None or where.column is None or where.line > len(lines):
         return message
     # Long lines are cut around the column; a tab is one column wide here as in the count.
-    line, left = lines[where.line - 1].replace("\t", " "), max(where.column - 60, 0)
+    line = lines[where.line - 1].removesuffix("\r").replace("\t", " ")
+    left = max(where.column - 60, 0)
     shown = line[left : left + 79]
     return f"{message}\n    {shown}\n    {' ' * (where.column - 1 - left)}^"
+
+
+def refused_at(message: str, text: str, file: str, offset: int, *, remedy: str = "") -> SpecError:
+    """Return an error that shows the line of an offset, and a caret below it."""
+    where = at(file, text, offset)
+    return SpecError(with_caret(message, text, where), where=where, remedy=remedy)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
@@ -23,8 +23,12 @@ from ruamel.yaml.representer import RoundTripRepresenter
 from ruamel.yaml.resolver import VersionedResolver
 
 from raytao.errors import SpecError, Where
+from raytao.spec.edit import replaced
 from raytao.spec.limits import DEEPEST, MOST_VALUES, has_half_character, refusal_of_number
+from raytao.spec.source import Source
 from raytao.spec.text import at, decode, with_caret
+from raytao.spec.tree import Way
+from raytao.types import Json
 
 _NO_FOLDING = 2**20
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
@@ -251,6 +255,8 @@ def located(node: Any, *keys: Any, file: str) -> Where:
     """
     place: tuple[int, int] | None = None
     for key in keys:
+        if isinstance(node, list) and node and not isinstance(key, int):
+            node = node[0]  # the way crosses the list: its first element is shown
         lines = getattr(node, "lc", None)
         known = getattr(lines, "data", None) or {}
         if key in known:
@@ -260,6 +266,41 @@ def located(node: Any, *keys: Any, file: str) -> Where:
         except (KeyError, IndexError, TypeError):
             break
     return Where(file) if place is None else Where(file, place[0] + 1, place[1] + 1)
+
+
+class YamlSource(Source):
+    """A spec in YAML: values with their comments, written out anew."""
+
+    format = "yaml"
+
+    def __init__(self, tree: Mapping[Any, Json], file: str) -> None:
+        self._tree = tree
+        self._file = file
+
+    @classmethod
+    def read(cls, text: str | bytes, *, file: str) -> Self:
+        """Read it, as ``read_yaml`` does."""
+        return cls(read_yaml(text, file=file), file)
+
+    @property
+    def tree(self) -> Mapping[Any, Json]:
+        """What ``read_yaml`` gave."""
+        return self._tree
+
+    def where(self, way: Way) -> Where:
+        """Return the place of a key, or of the section nearest to it."""
+        return located(self._tree, *way, file=self._file)
+
+    def text(self) -> str:
+        """Return it as ruamel.yaml indents it; comments, order and quotes are kept."""
+        return dump_yaml(self._tree)
+
+    def replaced(self, changes: Mapping[Way, Json]) -> Self:
+        """Return it with values replaced or added."""
+        tree = self._tree
+        for way, value in changes.items():
+            tree = replaced(tree, way, value)
+        return type(self)(tree, self._file)
 
 
 def _kind(value: object) -> str:

@@ -206,8 +206,48 @@ def test_a_file_is_loaded_by_its_ending(tmp_path: Path) -> None:
         Document.load(tmp_path / "a.txt")
     with pytest.raises(SpecError, match=r"gone\.yaml: the file cannot be read: No such file"):
         Document.load(tmp_path / "gone.yaml")
-    with pytest.raises(SpecError, match="unknown format 'toml'"):
-        Document.parse(TEXT, file="s", format="toml")
+    with pytest.raises(SpecError, match="unknown format 'ini'"):
+        Document.parse(TEXT, file="s", format="ini")
+
+
+LISTED = """\
+blocks:  # two
+- width: 8  # the first
+  norm: &n {kind: bn}
+# between
+- width: 9
+  norm: *n
+lists: [[1], 2]
+"""
+
+
+def test_a_key_through_a_list_of_sections_means_all_of_them() -> None:
+    spec = Document.parse(LISTED, file="s.yaml")
+    assert spec.get("blocks.width") == [8, 9]
+    assert spec.get("blocks.norm.kind") == "bn"
+    edited = spec.with_values({"blocks.width": 4, "blocks.norm.kind": "gn"})
+    assert edited.dump() == (
+        LISTED.replace("8", "4")
+        .replace("9", "4")
+        .replace("*n", "{kind: gn}")
+        .replace("bn", "gn")
+        .replace("&n ", "")
+    )
+    assert edited.get("blocks") == [{"width": 4, "norm": {"kind": "gn"}}] * 2
+    assert spec.dump() == LISTED
+    assert str(spec.where("blocks.width")) == "s.yaml:2:3"
+    assert not spec.has("lists.x")
+    with pytest.raises(SpecError, match=r"s\.yaml:2:3: blocks\.width: 'x' is a string"):
+        spec.with_values({"blocks.width": "x"})
+    as_json = Document.parse(spec.dump("json"), file="s.json", format="json")
+    assert as_json.with_values({"blocks.width": 4}).get("blocks.width") == 4
+    assert str(as_json.where("blocks.norm.kind")) == "s.json:6:9"
+
+
+def test_a_change_within_another_one_comes_after_it() -> None:
+    spec = Document.parse("a: null\nb: {c: 1, d: 2}\n", file="s")
+    assert spec.with_values({"a": {"x": 1}, "a.x": 2}).get("a") == {"x": 2}
+    assert spec.with_values({"b.c": 3, "b": {"c": 4}}).get("b") == {"c": 4}
 
 
 texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=8)

@@ -77,6 +77,7 @@ def test_the_largest_file_that_is_read_is_read_in_time() -> None:
         ('{"a": "\\ud800"}', "half a character"),
         ('{"\\udc00": 1}', "half a character"),
         ('{"a": "' + "x" * (LARGEST - 8), "Unterminated string"),
+        ('{"a": "' + '\\"' * (LARGEST // 2 - 8), "Unterminated string"),
     ],
 )
 def test_json_without_end_is_refused(text: str, message: str) -> None:

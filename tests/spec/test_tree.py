@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raytao.errors import SpecError
-from raytao.spec import flatten, get_in, set_in
-from raytao.spec.tree import find, merge
+from raytao.spec import flatten, get_in, reachable, set_in
+from raytao.spec.tree import Various, depth_of, find, merge, reached
 
 names = st.text("abc", min_size=1, max_size=2)
 scalars = st.none() | st.booleans() | st.integers() | st.text(max_size=3)
@@ -77,3 +77,38 @@ def test_a_section_stays_a_section_and_a_value_a_value() -> None:
     with pytest.raises(SpecError, match=r"'a\.b' is the value 1 and cannot become a section"):
         set_in(tree, {"a.b": {}})
     assert set_in(tree, {"a.open": {"x": 1}}) == {"a": {"b": 1, "open": {"x": 1}}}
+
+
+listed = st.recursive(
+    st.dictionaries(names, leaves, max_size=3),
+    lambda inner: st.dictionaries(
+        names, leaves | inner | st.lists(inner, min_size=1, max_size=3), max_size=3
+    ),
+    max_leaves=12,
+)
+
+
+@given(tree=listed)
+def test_what_is_reachable_is_found_and_set_in_every_element(tree: dict[str, Any]) -> None:
+    found = reachable(tree)
+    assert {key: value for key, value in found.items() if key in flatten(tree)} == flatten(tree)
+    for key, value in found.items():
+        assert get_in(tree, key) == value
+        way = find(tree, key)
+        assert way is not None
+        assert depth_of(tree, way) >= len(way)
+        if all(not isinstance(old, dict) for old in reached(tree, way)):
+            changed = set_in(tree, {key: "new"})
+            assert get_in(changed, key) == "new"
+            assert reached(changed, way) == ["new"] * len(reached(tree, way))
+
+
+def test_values_that_differ_come_together() -> None:
+    tree = {"blocks": [{"w": 1, "x": {"y": 2}, "z": 0}, {"w": 1.0, "x": {"y": 2}}]}
+    assert reachable(tree) == {"blocks": tree["blocks"], "blocks.w": [1, 1.0], "blocks.x.y": 2}
+    assert isinstance(get_in(tree, "blocks.w"), Various)
+    assert not isinstance(get_in(tree, "blocks"), Various)
+    with pytest.raises(SpecError, match=r"number 2 of the 2 'blocks' has none: write it there"):
+        set_in(tree, {"blocks.z": 1})
+    with pytest.raises(SpecError, match=r"'blocks\.x' is a section and cannot become 1"):
+        set_in(tree, {"blocks.x": 1})

@@ -10,10 +10,10 @@ from raytao.spec.yaml import dump_yaml
 
 
 def refusal(text: str | bytes) -> SpecError:
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(SpecError) as caught:
         read_yaml(text, file="spec.yaml")
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
     assert caught.value.where is not None
     assert caught.value.where.file == "spec.yaml"
     return caught.value
