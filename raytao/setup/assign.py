@@ -8,6 +8,8 @@ from typing import Any
 from raytao.errors import SettingsError, did_you_mean
 from raytao.setup.settings import Settings
 from raytao.spec import Document, flatten
+from raytao.tao.automl_keys import KEYS, setting_named
+from raytao.tao.automl_settings import setting_of
 from raytao.types import Json
 
 
@@ -22,14 +24,27 @@ def _parsed(assignment: str) -> tuple[str, Json]:
 def assign_setting(data: dict[str, Any], assignment: str) -> None:
     """Put ``key=value`` among the settings, if that is where the key belongs."""
     key, value = _parsed(assignment)
+    if key in KEYS:
+        key, value = setting_of(key, value)
     if key.split(".")[0] in Settings.model_fields:
         _put(data, key.split("."), value)
+
+
+def named_brain(assignments: Sequence[str]) -> str | None:
+    """The brain that ``key=value`` arguments name; None if they name none."""
+    data: dict[str, Any] = {}
+    for assignment in assignments:
+        if setting_named(assignment.partition("=")[0]) in ("brain", "brain.name"):
+            assign_setting(data, assignment)
+    brain = data.get("brain")
+    name = brain.get("name") if isinstance(brain, Mapping) else brain
+    return name if isinstance(name, str) else None
 
 
 def assign_spec_key(data: dict[str, Any], assignment: str, spec: Document) -> None:
     """Put ``key=value`` below ``set``, if the key is one of the train spec."""
     key, value = _parsed(assignment)
-    if key.split(".")[0] in Settings.model_fields:
+    if key in KEYS or key.split(".")[0] in Settings.model_fields:
         return
     if not spec.has(key):
         names = [*Settings.model_fields, *spec.keys()]
@@ -49,7 +64,12 @@ def _put(data: dict[str, Any], keys: Sequence[str], value: Json) -> None:
 
 
 def _in_full(key: str, short: object) -> dict[str, Any]:
-    """What is short for a mapping: ``brain: bayesian`` for ``brain: {name: bayesian}``."""
+    """What is short for a mapping: ``brain: bayesian`` for ``brain: {name: bayesian}``.
+
+    No brain at all is short for the one that searches where none is named.
+    """
+    if key == "brain" and short is None:
+        return dict(Settings.model_fields[key].default)
     if key == "warm_start" and isinstance(short, str | list):
         return {"runs": [short] if isinstance(short, str) else short}
     return {"name": short} if isinstance(short, str) else {}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from raytao.errors import UserError, Where
 from raytao.spec import located
+from raytao.tao.automl_keys import setting_named
 from raytao.types import Json
 
 Keys = Sequence[str | int]
@@ -21,11 +22,13 @@ class Places:
         file: the run file's name, for people.
         node: its YAML node; None where there is no file.
         assignments: ``key=value`` arguments that override it.
+        taos: settings that the file has under names of TAO's, dotted, and the keys it has there.
     """
 
     file: str
     node: Json = None
     assignments: tuple[str, ...] = ()
+    taos: Mapping[str, Keys] = field(default_factory=dict)
 
     def __call__(self, keys: Keys) -> Where:
         """The place of a nested key; of the nearest enclosing one that was written."""
@@ -33,9 +36,13 @@ class Places:
         dotted = dotted_keys.removeprefix("set.")
         for assignment in self.assignments:
             written = assignment.partition("=")[0]
-            if written and (dotted == written or dotted.startswith(f"{written}.")):
+            if written and _is_within(dotted, setting_named(written)):
                 return Where(f"the argument {assignment!r}")
-        path = self._written(dotted_keys)
+        path: Keys = self._written(dotted_keys)
+        known = ".".join(str(key) for key in path)
+        for setting, keys in self.taos.items():
+            if _is_within(dotted_keys, setting) and not _is_within(known, setting):
+                path = keys
         return located(self.node, *path, file=self.file) if path else Where(self.file)
 
     def _written(self, dotted: str) -> list[str | int]:
@@ -75,3 +82,8 @@ class Places:
                     where = self(keys)
                     raise type(error)(error.message, where=where, remedy=error.remedy) from error
             raise
+
+
+def _is_within(dotted: str, setting: str) -> bool:
+    """Whether a dotted key is a setting's, or one below it."""
+    return dotted == setting or dotted.startswith(f"{setting}.")

@@ -52,6 +52,8 @@ class Range(_Strict):
     valid_max: float | None = None
     valid_options: list[Any] | None = None
     option_weights: list[float] | None = None
+    math_cond: str | None = None
+    depends_on: str | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -62,19 +64,20 @@ class Range(_Strict):
         return value
 
 
+def _known_as(*names: str) -> Any:
+    """A list of parameters, under raytao's name and TAO's."""
+    return Field(default=[], validation_alias=AliasChoices(*names))
+
+
 class Search(_Strict):
     """Changes to the network's default search space."""
 
-    add: list[str] = Field(
-        default=[], validation_alias=AliasChoices("add", "additional_automl_parameters")
-    )
-    remove: list[str] = Field(
-        default=[], validation_alias=AliasChoices("remove", "remove_default_automl_parameters")
+    add: list[str] = _known_as("add", "additional_automl_parameters", "automl_add_hyperparameters")
+    remove: list[str] = _known_as(
+        "remove", "remove_default_automl_parameters", "automl_remove_hyperparameters"
     )
     ranges: dict[str, Range] = {}
-    only: list[str] = Field(
-        default=[], validation_alias=AliasChoices("only", "automl_hyperparameters")
-    )
+    only: list[str] = _known_as("only", "automl_hyperparameters")
     override_disabled: bool = Field(
         default=False,
         validation_alias=AliasChoices("override_disabled", "override_automl_disabled_params"),
@@ -181,6 +184,7 @@ class Settings(_Strict):
     """A run file. ``brain`` keeps its own keys; the brain's model checks them."""
 
     network: str
+    command: dict[str, Any] = {}
     spec: str | None = None
     set: dict[str, Any] = {}
     metric: Metric = Metric()

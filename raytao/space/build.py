@@ -18,7 +18,7 @@ from raytao.space.ranges import float_range, int_range, range_required
 from raytao.space.relations import conditions, literal, math_cond, parent
 from raytao.space.space import Space
 from raytao.space.table import Row
-from raytao.spec.tree import flatten
+from raytao.spec.tree import Various, reachable
 from raytao.types import Json
 
 BACKBONE_BLOCKS: Final[Mapping[str, tuple[int, int]]] = {
@@ -44,8 +44,9 @@ class _Making:
 
     @property
     def value(self) -> Json:
-        """The user's own value."""
-        return self.given.get(self.row.parameter)
+        """The user's own value; of several, the first."""
+        value = self.given.get(self.row.parameter)
+        return value[0] if isinstance(value, Various) else value
 
 
 def build_space(
@@ -56,6 +57,7 @@ def build_space(
     remove: Collection[str] = (),
     ranges: Mapping[str, RangeOverride] | None = None,
     override_disabled: bool = False,
+    ineligible: Collection[str] = (),
     epochs: int,
 ) -> tuple[Space, tuple[str, ...]]:
     """Build the space of what a table enables, and notes for the user.
@@ -72,6 +74,7 @@ def build_space(
         remove: names not to search.
         ranges: the user's own ranges, within the table's.
         override_disabled: whether ``add`` may name rows that the table refuses.
+        ineligible: names that cannot be searched and that the table has no row for.
         epochs: length of a full training, the bound of lists of epochs.
 
     Raises:
@@ -79,16 +82,37 @@ def build_space(
     """
     ranges = ranges or {}
     originals = {row.parameter: row for row in rows}
-    table = with_overrides(originals, ranges)
-    given = flatten(spec)
+    given = reachable(spec)
+    table = with_overrides(originals, ranges, given)
     chosen, notes = choose(
-        table, given, add=add, remove=remove, override_disabled=override_disabled
+        table,
+        given,
+        add=add,
+        remove=remove,
+        override_disabled=override_disabled,
+        ineligible=ineligible,
     )
     searched = {row.parameter for row in chosen}
     notes += [
         f"{n}: its range override has no effect: not searched" for n in ranges if n not in searched
     ]
+    parameters, complaints = _parameters(chosen, originals, given, epochs)
+    notes += complaints
+    if not parameters:
+        raise SpaceError(
+            "there is nothing to search: the table enables no parameter of this spec",
+            remedy="; ".join(notes) or "add a parameter",
+        )
+    return Space(parameters, fixed=given), tuple(notes)
+
+
+def _parameters(
+    chosen: Sequence[Row], originals: Mapping[str, Row], given: Mapping[str, Json], epochs: int
+) -> tuple[list[Parameter], list[str]]:
+    """What the chosen rows become, and notes about those that become nothing."""
+    searched = {row.parameter for row in chosen}
     parameters: list[Parameter] = []
+    notes: list[str] = []
     for row in chosen:
         kept, complaints = conditions(row, searched, given)
         notes += complaints
@@ -100,12 +124,7 @@ def build_space(
             continue
         making = _Making(row, originals[row.parameter], kept, given, epochs)
         parameters.append(_MAKERS[row.value_type](making))
-    if not parameters:
-        raise SpaceError(
-            "there is nothing to search: the table enables no parameter of this spec",
-            remedy="; ".join(notes) or "add a parameter",
-        )
-    return Space(parameters, fixed=given), tuple(notes)
+    return parameters, notes
 
 
 def _never_holds(

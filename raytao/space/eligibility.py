@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import assert_never
 
-from raytao.errors import SpaceError, did_you_mean
+from raytao.errors import LISTED, SpaceError, did_you_mean
 from raytao.space.table import SEARCHABLE, Eligibility, Row
 
 
@@ -15,6 +17,7 @@ def choose(
     add: Collection[str],
     remove: Collection[str],
     override_disabled: bool,
+    ineligible: Collection[str] = (),
 ) -> tuple[list[Row], list[str]]:
     """Return the rows to search, in the table's order, and notes for the user.
 
@@ -24,24 +27,19 @@ def choose(
         add: names to search on top of the table's defaults.
         remove: names not to search.
         override_disabled: whether ``add`` may name rows that the table refuses.
+        ineligible: names that cannot be searched and that the table has no row for.
 
     Raises:
-        SpaceError: for a name that is unknown, in both lists, or not eligible.
+        SpaceError: for a name that is unknown or not eligible.
     """
-    both = sorted(set(add) & set(remove))
-    if both:
-        raise SpaceError(
-            f"{', '.join(both)}: both added and removed", remedy="keep it in one of the lists"
-        )
-    notes = [
-        note
-        for name in dict.fromkeys(add)
-        for note in _added(name, rows, in_spec, override_disabled=override_disabled)
-    ]
+    asked = _Asked(rows, in_spec, ineligible, override_disabled)
+    notes = [note for name in dict.fromkeys(add) for note in asked.added(name)]
     for name in dict.fromkeys(remove):
-        _refuse_unknown(name, rows)
-        if rows[name].automl_enabled is not Eligibility.SEARCHED:
-            notes.append(f"{name}: removed, but it was not searched anyway")
+        if name in add:
+            notes.append(f"{name}: in both lists; searched, because add wins as it does in TAO")
+        else:
+            notes += asked.removed(name)
+    remove = set(remove) - set(add)
     chosen: list[Row] = []
     for name, row in rows.items():
         if name in remove or not (name in add or row.automl_enabled is Eligibility.SEARCHED):
@@ -55,37 +53,68 @@ def choose(
     return chosen, notes
 
 
-def _added(
-    name: str, rows: Mapping[str, Row], in_spec: Collection[str], *, override_disabled: bool
-) -> list[str]:
-    """Notes about an added name."""
-    _refuse_unknown(name, rows)
-    row = rows[name]
-    if not row.searchable:
-        raise SpaceError(
-            f"{name}: a parameter of type {row.value_type!r} cannot be searched",
-            where=row.where,
-            remedy=f"types that can: {', '.join(SEARCHABLE)}",
-        )
-    if row.automl_enabled is Eligibility.SEARCHED:
-        return [f"{name}: added, but it is already searched"]
-    if row.automl_enabled is Eligibility.REFUSED and not override_disabled:
-        may = [n for n, r in rows.items() if _may_be_added(r) and n in in_spec]
-        raise SpaceError(
-            f"{name}: not eligible, the parameter table says automl_enabled FALSE",
-            where=row.where,
-            remedy=f"may be added: {', '.join(may) or 'nothing'}; or override disabled parameters",
-        )
-    return []
+@dataclass(frozen=True)
+class _Asked:
+    """What names in the lists are judged by."""
+
+    rows: Mapping[str, Row]
+    in_spec: Collection[str]
+    ineligible: Collection[str]
+    override_disabled: bool
+
+    def added(self, name: str) -> list[str]:
+        """Notes about an added name."""
+        if name in self.ineligible and name not in self.rows:
+            raise SpaceError(
+                f"{name}: not eligible to be included in the search space",
+                remedy=self._eligible(),
+            )
+        self._refuse_unknown(name)
+        row = self.rows[name]
+        if not row.searchable:
+            raise SpaceError(
+                f"{name}: not eligible, a parameter of type {row.value_type!r} cannot be searched",
+                where=row.where,
+                remedy=f"types that can: {', '.join(SEARCHABLE)}",
+            )
+        match row.automl_enabled:
+            case Eligibility.SEARCHED:
+                return [f"{name}: added, but it is already searched"]
+            case Eligibility.REFUSED if not self.override_disabled:
+                raise SpaceError(
+                    f"{name}: not eligible, the parameter table says automl_enabled FALSE",
+                    where=row.where,
+                    remedy=f"{self._eligible()}; or override disabled parameters",
+                )
+            case Eligibility.REFUSED:
+                return [f"{name}: added although its table says automl_enabled FALSE: untested"]
+            case Eligibility.ELIGIBLE:
+                return []
+            case other:
+                assert_never(other)
+
+    def removed(self, name: str) -> list[str]:
+        """Notes about a removed name."""
+        if name not in self.ineligible:
+            self._refuse_unknown(name)
+        row = self.rows.get(name)
+        if row is not None and row.automl_enabled is Eligibility.SEARCHED:
+            return []
+        return [f"{name}: removed, but it was not searched anyway"]
+
+    def _eligible(self) -> str:
+        may = [n for n, row in self.rows.items() if _may_be_added(row) and n in self.in_spec]
+        more = f" and {len(may) - LISTED} more" if len(may) > LISTED else ""
+        return f"may be added: {', '.join(may[:LISTED]) or 'nothing'}{more}"
+
+    def _refuse_unknown(self, name: str) -> None:
+        if name not in self.rows:
+            searchable = [n for n, row in self.rows.items() if row.searchable]
+            raise SpaceError(
+                f"no parameter {name!r} in the parameter table",
+                remedy=did_you_mean(name, searchable),
+            )
 
 
 def _may_be_added(row: Row) -> bool:
     return row.searchable and row.automl_enabled is Eligibility.ELIGIBLE
-
-
-def _refuse_unknown(name: str, rows: Mapping[str, Row]) -> None:
-    if name not in rows:
-        raise SpaceError(
-            f"no parameter {name!r} in the parameter table",
-            remedy=did_you_mean(name, [n for n, row in rows.items() if row.searchable]),
-        )

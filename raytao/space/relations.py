@@ -17,6 +17,7 @@ _MATH = re.compile(r"(?P<op><=|>=|<|>|/|\^)\s*(?P<operand>\S+)")
 _RELATION = re.compile(r"(?P<op><=|>=|<|>)\s*(?P<target>.+)")
 _ACTIVITY = re.compile(r"(?P<target>.+?)\s*(?P<op>==|\bin\b)\s*(?P<value>.+)")
 _PARENT = "depends_on"
+_OPERATORS = {"int": "<>/^", "integer": "<>/^", "float": "<>", "ordered_int": "/", "list_2": "/"}
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,25 @@ def parent(row: Row) -> str:
     """Return a bare name in ``depends_on``; blank if there is none or it states a condition."""
     stated = _RELATION.fullmatch(row.depends_on) or _ACTIVITY.fullmatch(row.depends_on)
     return "" if stated else row.depends_on
+
+
+def dependency(row: Row) -> str:
+    """The name that ``depends_on`` mentions, in whatever form; blank if there is none."""
+    stated = _RELATION.fullmatch(row.depends_on) or _ACTIVITY.fullmatch(row.depends_on)
+    return stated["target"] if stated else row.depends_on
+
+
+def idle(row: Row) -> str:
+    """Why the two columns say nothing to a parameter of this type; blank if they do."""
+    match, kind = _MATH.fullmatch(row.math_cond), row.value_type
+    relative = match is not None and match["operand"] == _PARENT
+    if relative and not row.depends_on:
+        return f"math_cond {row.math_cond!r} needs depends_on"
+    if match and not relative and match["op"][0] not in _OPERATORS.get(kind, ""):
+        return f"math_cond {row.math_cond!r} has no effect on a parameter of type {kind!r}"
+    if parent(row) and not relative and not kind.startswith("list"):
+        return f"depends_on {row.depends_on!r} states no relation, such as '< {row.depends_on}'"
+    return ""
 
 
 def conditions(

@@ -16,7 +16,7 @@ from raytao.space.counting import count_configurations
 from raytao.space.ordering import in_order
 from raytao.space.parameters import Array, Kind, Parameter, is_number
 from raytao.space.serial import from_json, to_json
-from raytao.spec.tree import flatten
+from raytao.spec.tree import Various, reachable
 from raytao.types import Json, Params, ParamValue
 
 
@@ -159,16 +159,17 @@ class Space:
         """Return the user's own values of the active parameters, from a nested spec.
 
         Values need not lie within the ranges. What the spec leaves open (absent, null, ``???``)
-        is left out.
+        is left out, and what has several values in a list of sections.
 
         Raises:
             SpaceError: if a value has another type than the parameter.
         """
-        given = flatten(spec)
+        given = reachable(spec)
         values: dict[str, ParamValue] = {}
         for parameter in self.parameters:
             value = given.get(parameter.name)
-            if value not in (None, "???") and self._is_active(parameter, values):
+            given_one = value not in (None, "???") and not isinstance(value, Various)
+            if given_one and self._is_active(parameter, values):
                 values[parameter.name] = parameter.read(value)
         return values
 

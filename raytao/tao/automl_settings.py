@@ -3,126 +3,58 @@
 ``from_tao`` takes what stands in ``automl_information`` (TAO 5.0-5.2) or ``automl_settings`` (5.3
 and later), pasted flat or nested, beside raytao's own settings, and says what a run file would.
 TAO drops what it does not know; here every name is known or refused, and what has no effect is
-told in a note. Facts: TAO facts, 1.1-1.3 and 2.2.
+told in a note.
 """
 
 from __future__ import annotations
 
-import ast
-import json
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Final
 
+from raytao.brains.rungs import DEFAULT_NU, DEFAULT_R
 from raytao.errors import SettingsError, did_you_mean
-from raytao.types import Json, freeze
-
-SECTION: Final = "(further keys)"
-SWITCH: Final = "(search or plain training)"
-NOTHING: Final = "(an algorithm that raytao has not)"
-
-
-@dataclass(frozen=True)
-class Key:
-    """One of TAO's names.
-
-    ``means`` is the dotted setting of a run file, or SECTION, SWITCH, NOTHING; ``found`` the
-    versions of TAO that know the name; ``owner`` the algorithm that alone reads it.
-    """
-
-    means: str
-    found: str
-    owner: str = ""
-
-
-KEYS: Final[Mapping[str, Key]] = freeze(
-    {
-        "automl_information": Key(SECTION, "5.0-5.2"),
-        "automl_settings": Key(SECTION, "5.3-7.3"),
-        "algorithm_specific_params": Key(SECTION, "7.3"),
-        "automl_enabled": Key(SWITCH, "5.0-7.3"),
-        "automl_algorithm": Key("brain.name", "5.0-7.3"),
-        "metric": Key("metric", "5.0-7.3"),
-        "model_name": Key("network", "5.0-5.2"),
-        "network_arch": Key("network", "5.0-7.3"),
-        "automl_max_recommendations": Key("brain.max_recommendations", "5.0-7.3", "Bayesian"),
-        "max_recommendations": Key("brain.max_recommendations", "5.0-5.5", "Bayesian"),
-        "R": Key("brain.R", "5.0-5.5", "Hyperband"),
-        "automl_R": Key("brain.R", "5.0-5.5", "Hyperband"),
-        "automl_max_epochs": Key("brain.R", "7.3", "Hyperband"),
-        "nu": Key("brain.nu", "5.0-5.5", "Hyperband"),
-        "automl_nu": Key("brain.nu", "5.0-5.5", "Hyperband"),
-        "automl_reduction_factor": Key("brain.nu", "7.3", "Hyperband"),
-        "epoch_multiplier": Key("brain.epoch_multiplier", "5.0-7.3", "Hyperband"),
-        "additional_automl_parameters": Key("search.add", "5.0-5.5"),
-        "automl_add_hyperparameters": Key("search.add", "5.0-5.5"),
-        "remove_default_automl_parameters": Key("search.remove", "5.0-5.5"),
-        "automl_remove_hyperparameters": Key("search.remove", "5.0-5.5"),
-        "automl_hyperparameters": Key("search.only", "7.3"),
-        "automl_range_override": Key("search.ranges", "7.3"),
-        "override_automl_disabled_params": Key("search.override_disabled", "5.3-7.3"),
-        "automl_delete_intermediate_ckpt": Key("delete_intermediate_checkpoints", "5.0-7.3"),
-        "automl_kde_samples": Key(NOTHING, "7.3", "BOHB"),
-        "automl_top_n_percent": Key(NOTHING, "7.3", "BOHB"),
-        "automl_min_points_in_model": Key(NOTHING, "7.3", "BOHB"),
-        "automl_max_concurrent": Key(NOTHING, "7.3", "ASHA"),
-        "automl_max_trials": Key(NOTHING, "7.3", "ASHA"),
-        "automl_min_top_configs": Key(NOTHING, "7.3", "ASHA"),
-        "automl_mutation_factor": Key(NOTHING, "7.3", "DEHB"),
-        "automl_crossover_prob": Key(NOTHING, "7.3", "DEHB"),
-        "automl_early_stop_threshold": Key(NOTHING, "7.3", "HyperbandES"),
-        "automl_min_early_stop_epochs": Key(NOTHING, "7.3", "HyperbandES"),
-        "automl_population_size": Key(NOTHING, "7.3", "PBT"),
-        "automl_eval_interval": Key(NOTHING, "7.3", "PBT"),
-        "automl_perturbation_factor": Key(NOTHING, "7.3", "PBT"),
-        "automl_max_generations": Key(NOTHING, "7.3", "PBT"),
-    }
+from raytao.tao.automl_keys import (
+    DISABLED,
+    INSIDE,
+    KEYS,
+    LEAST,
+    NOTHING,
+    ORDER,
+    READS,
+    SECTION,
+    SHOWN,
+    SWITCH,
+    UNSUPPORTED,
+    Key,
 )
-"""Every name that TAO gives a setting of its AutoML."""
-
-INSIDE: Final[Mapping[str, frozenset[str]]] = freeze(
-    {
-        "automl_information": frozenset(KEYS) - {"automl_information"},
-        "automl_settings": frozenset(KEYS) - {"automl_information", "automl_settings"},
-        "algorithm_specific_params": frozenset(name for name, key in KEYS.items() if key.owner),
-    }
+from raytao.tao.automl_values import (
+    brain_name,
+    clash,
+    flag,
+    integer,
+    names,
+    range_remarks,
+    ranges,
+    text,
+    wrong,
 )
-"""The names that may stand inside each section."""
-
-ALGORITHMS: Final[Mapping[str, str]] = freeze(
-    {"bayesian": "bayesian", "b": "bayesian", "hyperband": "hyperband", "h": "hyperband"}
-)
-"""Values of ``automl_algorithm``, in small letters, and raytao's brain for each."""
-
-NOT_HERE: Final = ("asha", "bfbo", "bohb", "dehb", "hyperband_es", "pbt")
-"""Algorithms of TAO 7.3 that raytao has no brain for."""
-
-READS: Final[Mapping[str, tuple[str, ...]]] = freeze(
-    {
-        "bayesian": ("brain.max_recommendations",),
-        "random": ("brain.max_recommendations",),
-        "hyperband": ("brain.R", "brain.nu", "brain.epoch_multiplier"),
-    }
-)
-"""What a brain takes of TAO's numbers; a brain that is not listed is given all of them."""
-
-RANGE_KEYS: Final = ("valid_min", "valid_max", "valid_options", "option_weights")
-RANGE_KEYS_NOT_HERE: Final = ("math_cond", "depends_on", "parent_param", "disable_list")
-"""Keys of an entry of ``automl_range_override`` (7.3), beside ``parameter``."""
-
-LONGEST: Final = 5000
-"""Characters of a list that is written as a string; TAO's own limit."""
-
-_SHOWN = 80
+from raytao.types import Json
 
 
 @dataclass(frozen=True)
 class Translated:
-    """What a run file would say, and what the user should know of the translation."""
+    """What a run file would say, and what the user should know of the translation.
+
+    Args:
+        settings: as a run file has them.
+        notes: sentences.
+        origins: dotted settings that came from TAO's, and where those stood.
+    """
 
     settings: dict[str, Json]
     notes: tuple[str, ...] = ()
+    origins: Mapping[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)
@@ -138,20 +70,25 @@ class _Entry:
         return KEYS[self.name]
 
 
-def from_tao(given: Mapping[str, Json], *, own: Collection[str]) -> Translated:
+def from_tao(
+    given: Mapping[str, Json], *, own: Collection[str], brain: str | None = None
+) -> Translated:
     """Translate TAO's AutoML settings; raytao's own, which may stand beside them, stay as given.
 
     Args:
         given: raytao's settings and TAO's, the latter flat or nested as in TAO's notebooks.
         own: the names of raytao's settings.
+        brain: what will search whatever is named in ``given``; None: what is named there.
 
     Raises:
-        SettingsError: for an unknown name, a value of the wrong type, two values for one setting,
-            or a part of TAO that raytao has not.
+        SettingsError: for an unknown name, a value of the wrong type or out of range, two values
+            for one setting, a network that TAO has no search for, or a part of TAO that raytao
+            has not.
     """
     settings = {name: value for name, value in given.items() if name in own}
     foreign = {name: value for name, value in given.items() if name not in own}
     if not foreign:
+        _refuse_unsupported(settings)
         return Translated(settings)
     entries = list(_entries(foreign, legal={*own, *KEYS}))
     switch = _read(entry for entry in entries if entry.key.means == SWITCH).get(SWITCH)
@@ -161,14 +98,85 @@ def from_tao(given: Mapping[str, Json], *, own: Collection[str]) -> Translated:
         read = _read(entries)
     else:
         read = _read(entries)
-        notes = _choose_brain(settings, read)
+        notes = _choose_brain(settings, read, brain)
     for slot, entry in read.items():
-        if slot != SWITCH and entry.value not in ([], {}):
+        if slot not in (SWITCH, SHOWN) and entry.value not in ([], {}):
             _lay(settings, slot, entry)
-    only = next((entry.path for entry in entries if entry.key.means == "search.only"), None)
+    if switch is None or switch.value:
+        _refuse_beyond(settings, read)
+        _refuse_unsupported(settings)
+    origins = {entry.key.means: tuple(entry.path.split(".")) for entry in entries}
+    return Translated(settings, (*notes, *_remarks(settings, entries)), origins)
+
+
+def setting_of(name: str, value: Json) -> tuple[str, Json]:
+    """One of TAO's settings alone: the dotted setting of a run file, and its value there.
+
+    Raises:
+        SettingsError: if the value is of the wrong type, or the name means no one setting.
+    """
+    means = KEYS[name].means
+    if means in (SECTION, SWITCH, SHOWN, NOTHING):
+        raise SettingsError(f"{name!r} cannot be given alone", remedy="write it in the run file")
+    reader = _READERS.get(means)
+    return means, reader(name, value) if reader else value
+
+
+def _refuse_unsupported(settings: Mapping[str, Json]) -> None:
+    network = settings.get("network")
+    if network in DISABLED:
+        raise SettingsError(
+            f"{UNSUPPORTED} {network!r}",
+            remedy="TAO does not search it either; write a card for a network of your own",
+        )
+
+
+def _refuse_beyond(settings: Mapping[str, Json], read: Mapping[str, _Entry]) -> None:
+    """Refuse numbers out of range, in TAO's words; what is not in ``read`` nobody uses."""
+    for slot, entry in read.items():
+        least, rule = LEAST.get(slot, (None, ""))
+        if least is not None and entry.value < least:
+            remedy = _SPELLINGS if slot in ("brain.nu", "brain.R") else ""
+            raise SettingsError(f"{entry.path} is {entry.value}: {rule}", remedy=remedy)
+    pair = [read[slot] for slot in ("brain.nu", "brain.R") if slot in read]
+    own = _opened(settings, "brain")
+    nu, R = (own.get(_standing(own, f"brain.{k}") or "", v) for k, v in _USUAL.items())
+    if pair and isinstance(nu, int) and isinstance(R, int) and nu > R:
+        said = ", ".join(f"{entry.path} is {entry.value}" for entry in pair)
+        raise SettingsError(f"{said}: {ORDER}", remedy=_SPELLINGS)
+
+
+_USUAL: Final = {"nu": DEFAULT_NU, "R": DEFAULT_R}
+_SPELLINGS: Final = (
+    f"automl_max_epochs is 5.x's R ({DEFAULT_R} unless it is given), automl_reduction_factor "
+    f"its nu ({DEFAULT_NU})"
+)
+
+
+def _remarks(settings: Mapping[str, Json], entries: Iterable[_Entry]) -> Iterator[str]:
+    """What is told of settings that are legal, and may not do what they seem to."""
+    by_meaning = {entry.key.means: entry for entry in entries}
+    only = by_meaning.get("search.only")
     if only is not None and not _standing(_opened(settings, "search"), "search.only"):
-        notes.append(f"{only} is empty: the network's default search; TAO would search nothing")
-    return Translated(settings, tuple(notes))
+        yield f"{only.path} is empty: the network's default search; TAO would search nothing"
+    poll = by_meaning.get(SHOWN)
+    if poll is not None and poll.value is not None:
+        yield _polling(poll)
+    override = by_meaning.get("search.ranges")
+    if override is not None and override.value is not None:
+        yield from range_remarks(override.path, override.value)
+    if settings.get("metric") == "map":
+        yield (
+            "metric is 'map', TAO's fallback: no network of TAO logs a metric of exactly that "
+            "name; 'kpi' is the network's own"
+        )
+
+
+def _polling(poll: _Entry) -> str:
+    """Where to look instead of at a cell that polls; TAO's documents have the two exchanged."""
+    if flag(poll.path, poll.value):
+        return f"{poll.path} is True, the status indicators: raytao status --watch"
+    return f"{poll.path} is False, the logs instead of the indicators: raytao logs -n N"
 
 
 def _entries(
@@ -184,7 +192,7 @@ def _entries(
         elif isinstance(value, Mapping):
             yield from _entries(value, legal=INSIDE[name], prefix=f"{path}.")
         elif value is not None:
-            raise _wrong(path, value, "a mapping of keys to values")
+            raise wrong(path, value, "a mapping of keys to values")
 
 
 def _of_a_search(entry: _Entry) -> bool:
@@ -207,7 +215,7 @@ def _read(entries: Iterable[_Entry]) -> dict[str, _Entry]:
         slot = entry.name if means == NOTHING else means
         first = found.setdefault(slot, _Entry(entry.path, entry.name, value))
         if first.value != value:
-            raise _clash(first.path, first.value, entry.path, value, slot)
+            raise clash(first.path, first.value, entry.path, value, slot)
     return found
 
 
@@ -222,7 +230,9 @@ def _plain_training(settings: dict[str, Json], switch: _Entry) -> list[str]:
     return [f"{switch.path} is False: one training of the train spec as it stands, no search"]
 
 
-def _choose_brain(settings: dict[str, Json], read: dict[str, _Entry]) -> list[str]:
+def _choose_brain(
+    settings: dict[str, Json], read: dict[str, _Entry], chosen: str | None
+) -> list[str]:
     """Settle the brain, and take from ``read`` what it does not use; one note tells of that."""
     own, algorithm = settings.get("brain"), read.pop("brain.name", None)
     if own is not None and algorithm is not None:
@@ -232,13 +242,13 @@ def _choose_brain(settings: dict[str, Json], read: dict[str, _Entry]) -> list[st
         )
     if own is None:
         settings["brain"] = {"name": algorithm.value if algorithm else "bayesian"}
-    brain = str(_opened(settings, "brain").get("name"))
+    brain = chosen or str(_opened(settings, "brain").get("name"))
     owners: dict[str, list[str]] = {}
     for slot, entry in list(read.items()):
         used = entry.key.means != NOTHING and slot in READS.get(brain, (slot,))
         if entry.key.owner and not used:
             owners.setdefault(entry.key.owner, []).append(read.pop(slot).name)
-    told = [f"{', '.join(names)}: {owner}'s" for owner, names in owners.items()]
+    told = [f"{', '.join(unused)}: {owner}'s" for owner, unused in owners.items()]
     return [f"{'; '.join(told)}, not used by {brain}"] if told else []
 
 
@@ -251,7 +261,7 @@ def _lay(settings: dict[str, Json], slot: str, entry: _Entry) -> None:
         into[part] = entry.value
     elif into[standing] != entry.value:
         path = f"{section}.{standing}" if section else standing
-        raise _clash(path, into[standing], entry.path, entry.value, slot)
+        raise clash(path, into[standing], entry.path, entry.value, slot)
     if section:
         settings[section] = into
 
@@ -262,138 +272,25 @@ def _opened(settings: Mapping[str, Json], section: str) -> dict[str, Json]:
     if isinstance(value, str) and section == "brain":
         return {"name": value}
     if value is not None and not isinstance(value, Mapping):
-        raise _wrong(section, value, "a mapping of keys to values")
+        raise wrong(section, value, "a mapping of keys to values")
     return dict(value or {})
 
 
 def _standing(into: Mapping[str, Json], slot: str) -> str | None:
     """The key of ``into`` that sets ``slot``, by raytao's name or one of TAO's; None if unset."""
-    names = [slot.rpartition(".")[2], *(name for name, key in KEYS.items() if key.means == slot)]
-    return next((name for name in names if into.get(name) is not None), None)
-
-
-def _flag(path: str, value: Json) -> bool:
-    """A bool, also as the string that TAO's runner is given; the string "False" is false."""
-    text = value.lower() if isinstance(value, str) else value
-    if text is True or text == "true":
-        return True
-    if text is False or text == "false":
-        return False
-    raise _wrong(path, value, "True or False")
-
-
-def _integer(path: str, value: Json) -> int:
-    if isinstance(value, str) and re.fullmatch(r"\s*[+-]?[0-9]{1,18}\s*", value):
-        return int(value)
-    if type(value) is not int:
-        raise _wrong(path, value, "an integer")
-    return value
-
-
-def _text(path: str, value: Json) -> str:
-    if not isinstance(value, str):
-        raise _wrong(path, value, "a string")
-    return value
-
-
-def _brain_name(path: str, value: Json) -> str:
-    """The brain for one of TAO's algorithms."""
-    name = _text(path, value).lower()
-    brains = sorted(set(ALGORITHMS.values()))
-    if name in NOT_HERE:
-        raise SettingsError(
-            f"TAO's algorithm {value!r} is not among raytao's brains",
-            remedy=f"{path} may be {', '.join(brains)}",
-        )
-    if name not in ALGORITHMS:
-        raise SettingsError(f"unknown {path} {value!r}", remedy=did_you_mean(name, brains))
-    return ALGORITHMS[name]
-
-
-def _names(path: str, value: Json) -> list[str]:
-    """A list of parameters."""
-    names = _list(path, value, "['train.optim.lr']")
-    for i, name in enumerate(names):
-        if not isinstance(name, str):
-            raise _wrong(f"{path}[{i}]", name, "the name of a parameter")
-    return names
-
-
-def _ranges(path: str, value: Json) -> dict[str, dict[str, Json]]:
-    """``automl_range_override`` as ``search.ranges``."""
-    ranges: dict[str, dict[str, Json]] = {}
-    example = "[{'parameter': 'train.optim.lr', 'valid_min': 0.001, 'valid_max': 0.1}]"
-    for i, item in enumerate(_list(path, value, example)):
-        place = f"{path}[{i}]"
-        if not isinstance(item, Mapping):
-            raise _wrong(place, item, f"a mapping such as {example[1:-1]}")
-        limits = _limits(place, item)
-        name = item.get("parameter")
-        if not isinstance(name, str) or not name:
-            raise _wrong(f"{place}.parameter", name, "the name of a parameter")
-        if ranges.setdefault(name, limits) != limits:
-            raise _clash(name, ranges[name], place, limits, f"search.ranges.{name}")
-    return ranges
-
-
-def _limits(path: str, item: Mapping[str, Json]) -> dict[str, Json]:
-    """The range in an entry of ``automl_range_override``; blank values say nothing."""
-    known = ("parameter", *RANGE_KEYS)
-    for key, value in item.items():
-        if key in RANGE_KEYS_NOT_HERE and value:
-            what = f"'{path}.{key}' is {_shown(value)}; raytao cannot override {key}"
-            raise SettingsError(what, remedy=f"leave it out; possible: {', '.join(RANGE_KEYS)}")
-        if key not in (*known, *RANGE_KEYS_NOT_HERE):
-            raise SettingsError(
-                f"unknown key '{path}.{key}'", remedy=did_you_mean(str(key), known)
-            )
-    given = {key: item.get(key) for key in RANGE_KEYS}
-    return {key: value for key, value in given.items() if value not in (None, "", [])}
-
-
-def _list(path: str, value: Json, example: str) -> list[Any]:
-    """A list, also as the string of one in Python's or JSON's notation; "" is empty."""
-    if isinstance(value, str) and len(value) > LONGEST:
-        raise _wrong(path, value, f"at most {LONGEST} characters long")
-    parsed = _literal(value.strip() or "[]") if isinstance(value, str) else value
-    if isinstance(parsed, list) or isinstance(value, tuple):
-        return list(parsed)
-    raise _wrong(path, value, f"a list such as {example}, or the string of one")
-
-
-def _literal(text: str) -> Json:
-    """The value that ``text`` writes down; None if it is no literal. Nothing is evaluated."""
-    for parse in (json.loads, ast.literal_eval):
-        try:
-            return parse(text)
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-            continue
-    return None
-
-
-def _wrong(path: str, value: Json, rule: str) -> SettingsError:
-    return SettingsError(f"{path!r} must be {rule}, not {_shown(value)}")
-
-
-def _clash(path: str, value: Json, other: str, second: Json, means: str) -> SettingsError:
-    return SettingsError(
-        f"{path} is {_shown(value)}, but {other} is {_shown(second)}",
-        remedy=f"both set {means}: keep one of them",
-    )
-
-
-def _shown(value: Json) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    taos = (name for name, key in KEYS.items() if key.means == slot)
+    known = (slot.rpartition(".")[2], *taos)
+    return next((name for name in known if into.get(name) is not None), None)
 
 
 _READERS: Final[Mapping[str, Callable[[str, Json], Json]]] = {
-    SWITCH: _flag,
-    "brain.name": _brain_name,
-    **dict.fromkeys(set().union(*READS.values()), _integer),
-    "network": _text,
-    **dict.fromkeys(("search.add", "search.remove", "search.only"), _names),
-    "search.ranges": _ranges,
-    "search.override_disabled": _flag,
-    "delete_intermediate_checkpoints": _flag,
+    SWITCH: flag,
+    SHOWN: flag,
+    "brain.name": brain_name,
+    **dict.fromkeys(set().union(*READS.values()), integer),
+    "network": text,
+    **dict.fromkeys(("search.add", "search.remove", "search.only"), names),
+    "search.ranges": ranges,
+    "search.override_disabled": flag,
+    "delete_intermediate_checkpoints": flag,
 }

@@ -240,6 +240,27 @@ def test_a_refused_row_needs_the_override_and_the_error_lists_the_others() -> No
     assert build(*rows, override_disabled=True)[0].names == ("lr",)
 
 
+def test_a_name_in_both_lists_is_searched_and_told() -> None:
+    space, notes = build(row("lr"), row("wd", enabled=""), add=["wd"], remove=["wd"])
+    assert space.names == ("lr", "wd")
+    assert notes == ("wd: in both lists; searched, because add wins as it does in TAO",)
+    space, _ = build(row("lr"), row("wd"), add=["wd"], remove=["wd"])
+    assert space.names == ("lr", "wd")
+
+
+def test_what_the_user_insists_on_is_told() -> None:
+    rows = (row("lr"), row("wd", enabled="FALSE"))
+    _, notes = build(*rows, add=["wd"], override_disabled=True)
+    assert notes == ("wd: added although its table says automl_enabled FALSE: untested",)
+
+
+def test_many_names_that_may_be_added_are_counted() -> None:
+    many = [row(f"p{n}", enabled="") for n in range(15)]
+    spec = {**SPEC, **{made.parameter: 0.5 for made in many}}
+    with pytest.raises(SpaceError, match="p11 and 3 more"):
+        build(row("lr"), row("wd", enabled="FALSE"), *many, spec=spec, add=["wd"])
+
+
 def test_nothing_is_ignored_in_silence() -> None:
     _, notes = build(
         row("lr"),
@@ -264,7 +285,7 @@ def test_nothing_is_ignored_in_silence() -> None:
     [
         ({"add": ["lrr"]}, "no parameter 'lrr'(.|\n)*did you mean 'lr'"),
         ({"remove": ["lrr"]}, "did you mean 'lr'"),
-        ({"add": ["wd"], "remove": ["wd"]}, "wd: both added and removed"),
+        ({"add": ["odd"], "ineligible": ["odd"]}, "odd: not eligible(.|\n)*may be added: wd"),
         ({"add": ["reg"]}, "type 'string' cannot be searched"),
         ({"remove": ["lr"]}, "nothing to search"),
     ],
@@ -289,12 +310,24 @@ def test_an_override_chooses_and_weighs_options() -> None:
 @pytest.mark.parametrize(
     ("name", "override", "message"),
     [
-        ("x", RangeOverride(valid_min=1), "x is not in the parameter table"),
+        (
+            "x",
+            RangeOverride(valid_min=1),
+            r"^Validation errors: Parameter 'x' not found in schema",
+        ),
+        ("reg", RangeOverride(valid_min=1), "valid_min has no effect on .* type 'categorical'"),
+        ("lr", RangeOverride(valid_options=(1,)), "valid_options has no effect on .* 'float'"),
+        ("lr", RangeOverride(math_cond="% 3"), r"math_cond '% 3' is not understood \(write"),
+        ("lr", RangeOverride(math_cond="/ 32"), "math_cond '/ 32' has no effect on"),
+        ("lr", RangeOverride(math_cond="> depends_on"), "math_cond '> depends_on' needs"),
+        ("lr", RangeOverride(depends_on="reg"), "states no relation, such as '< reg'"),
+        ("lr", RangeOverride(depends_on="< lr"), "depends_on '< lr' names itself"),
+        ("lr", RangeOverride(depends_on="< ler"), r"names no parameter \(did you mean 'lr'"),
         ("lr", RangeOverride(valid_min=0.5, valid_max=0.5), "valid_min must be less than"),
         ("lr", RangeOverride(valid_min=-1), r"\(-1\) cannot be less than schema minimum \(0.0\)"),
         ("lr", RangeOverride(valid_max=2), r"cannot be greater than schema maximum \(1.0\)"),
         ("reg", RangeOverride(valid_options=("z",)), r"\['z'\] are not in schema options"),
-        ("lr", RangeOverride(option_weights=(1,)), "provided but no valid_options exist"),
+        ("n", RangeOverride(option_weights=(1,)), "provided but no valid_options exist"),
         ("reg", RangeOverride(option_weights=(1,)), r"length \(1\) must match .* \(2\)"),
         ("reg", RangeOverride(option_weights=(1, -1)), "must be positive numbers"),
     ],
@@ -305,9 +338,28 @@ def test_an_override_beyond_the_table_is_refused(
     rows = (
         row("lr", valid_min=0.0, valid_max=1.0),
         row("reg", "categorical", valid_options=("a", "b")),
+        row("n", "int"),
     )
     with pytest.raises(SpaceError, match=message):
         build(*rows, ranges={name: override})
+
+
+def test_an_override_replaces_the_conditions() -> None:
+    wd = row("wd", valid_min=0.0, valid_max=1.0, depends_on="> momentum")
+    lr = row("lr", valid_min=1e-4, valid_max=1.0)
+    space, _ = build(wd, lr, ranges={"wd": RangeOverride(depends_on="< lr")})
+    assert space.parameters[1].conditions == (Condition("<", "lr"),)
+    assert only(wd, ranges={"wd": RangeOverride(depends_on="")}).conditions == ()
+    size = row("size", "int", valid_min=32.0, valid_max=400.0, math_cond="/ 32")
+    finer = only(size, ranges={"size": RangeOverride(math_cond="/ 8")})
+    assert finer == Int("size", 32, 400, multiple_of=8)
+    assert only(size, ranges={"size": RangeOverride(math_cond="")}) == Int("size", 32, 400)
+
+
+def test_a_condition_may_name_a_value_of_the_spec_alone() -> None:
+    n = row("n", "int", valid_min=1.0, valid_max=900.0)
+    narrowed = only(n, ranges={"n": RangeOverride(depends_on="<= size")})
+    assert narrowed.conditions == (Condition("<=", "size"),)
 
 
 def test_all_complaints_about_overrides_come_at_once() -> None:

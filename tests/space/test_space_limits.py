@@ -100,7 +100,7 @@ def test_an_override_with_a_bound_that_is_no_number_is_refused(bound: float, end
     row = searched("float", default_value="1")
     low, high = (bound, None) if end == "valid_min" else (None, bound)
     override = RangeOverride(valid_min=low, valid_max=high)
-    with pytest.raises(SpaceError, match=rf"p: {end} .* must be a finite number"):
+    with pytest.raises(SpaceError, match=rf"Parameter 'p': {end} .* must be a finite number"):
         build_space([row], {"p": 1.0}, ranges={"p": override}, epochs=9)
 
 

@@ -16,17 +16,18 @@ from raytao.brains.hyperband import Hyperband
 from raytao.errors import SettingsError
 from raytao.setup.places import Places
 from raytao.setup.settings import Settings, validate
-from raytao.tao.automl_settings import (
+from raytao.tao.automl_keys import (
+    DISABLED,
     INSIDE,
     KEYS,
+    LEAST,
     LONGEST,
-    NOT_HERE,
+    NEAREST,
     NOTHING,
-    RANGE_KEYS_NOT_HERE,
     SECTION,
-    Translated,
-    from_tao,
+    WITHOUT_EFFECT,
 )
+from raytao.tao.automl_settings import Translated, from_tao
 from raytao.types import Json
 
 OWN = tuple(Settings.model_fields)
@@ -86,7 +87,7 @@ JOB_7_3 = {
                 "valid_options": ["sgd", "adamw"],
                 "option_weights": [0.3, 0.7],
                 "valid_min": None,
-                "math_cond": "",
+                "math_cond": None,
                 "depends_on": None,
                 "disable_list": False,
             },
@@ -113,6 +114,9 @@ NO_LISTS: list[Json] = [
     *("__import__('os').getcwd()", "[" * 4000, "-" * 4000 + "1", "['\\d', '\x00']"),
     *(3, {"a": 1}, b"[]"),
 ]
+
+
+BLANKS: list[Json] = [None, "", [], False]
 
 
 def translated(given: Mapping[str, Json]) -> Translated:
@@ -299,15 +303,19 @@ class TestAlgorithm:
     def test_bayesian_unless_it_is_named(self) -> None:
         assert settings(network_arch="toy") == {"network": "toy", "brain": {"name": "bayesian"}}
 
-    @pytest.mark.parametrize("name", NOT_HERE)
+    @pytest.mark.parametrize("name", NEAREST)
     def test_what_raytao_has_not_is_refused_by_name(self, name: str) -> None:
         error = refused(automl_algorithm=name.upper())
-        assert error.message == (f"TAO's algorithm {name.upper()!r} is not among raytao's brains")
-        assert error.remedy == "automl_algorithm may be bayesian, hyperband"
+        known = f"TAO's algorithm {name.upper()!r} is not among raytao's brains"
+        assert error.message == f"automl_algorithm: {known}"
+        said = "it may be bayesian, hyperband; nearest is "
+        assert error.remedy.removeprefix(said).startswith(("bayesian", "hyperband"))
 
     def test_a_misspelt_one_is_refused_with_the_nearest(self) -> None:
         error = refused(automl_settings={"automl_algorithm": "Hyperbnd"})
-        assert error.message == "unknown automl_settings.automl_algorithm 'Hyperbnd'"
+        assert error.message == (
+            "automl_settings.automl_algorithm must be one of: bayesian, hyperband; not 'Hyperbnd'"
+        )
         assert error.remedy == "did you mean 'hyperband'?"
 
     def test_a_brain_and_an_algorithm_are_refused(self) -> None:
@@ -323,9 +331,39 @@ class TestAlgorithm:
         part = KEYS[name].means.removeprefix("brain.")
         assert settings(automl_algorithm=owner, **{name: " 27"})["brain"][part] == 27
 
-    @pytest.mark.parametrize("number", [0, -3, 10**12])
-    def test_a_number_out_of_range_is_left_to_the_brain(self, number: int) -> None:
-        assert settings(max_recommendations=number)["brain"]["max_recommendations"] == number
+    @pytest.mark.parametrize("name", NUMBERS)
+    def test_a_number_below_the_least_is_refused_in_taos_words(self, name: str) -> None:
+        least, rule = LEAST[KEYS[name].means]
+        pasted = {"automl_algorithm": KEYS[name].owner}
+        other = {"nu": 2} if KEYS[name].means == "brain.R" else {}
+        assert translated({**pasted, **other, name: least}).settings["brain"]
+        for number in (least - 1, -3, str(least - 1)):
+            error = refused(automl_settings={**pasted, name: number})
+            assert error.message == f"automl_settings.{name} is {int(number)}: {rule}"
+
+    @pytest.mark.parametrize("name", NUMBERS)
+    def test_a_number_that_nobody_uses_is_not_looked_at(self, name: str) -> None:
+        other = "Bayesian" if KEYS[name].owner == "Hyperband" else "Hyperband"
+        found = translated({"automl_algorithm": other, name: -1})
+        assert found.settings == {"brain": {"name": other.lower()}}
+
+    @given(st.integers(2, 99), st.integers(2, 99))
+    def test_a_nu_beyond_r_is_refused_wherever_the_two_stand(self, R: int, nu: int) -> None:
+        for pasted in (
+            {"automl_algorithm": "h", "automl_R": R, "automl_nu": nu},
+            {"brain": {"name": "hyperband", "R": R}, "automl_nu": nu},
+            {"brain": {"name": "hyperband", "nu": nu}, "automl_max_epochs": R},
+        ):
+            if nu <= R:
+                assert translated(pasted).settings["brain"]
+            else:
+                assert "automl_reduction_factor must be less than" in refused(**pasted).message
+
+    def test_a_nu_beyond_the_default_r_is_refused(self) -> None:
+        assert refused(automl_algorithm="h", nu=28).message == (
+            "nu is 28: automl_reduction_factor must be less than or equal to automl_max_epochs"
+        )
+        assert settings(automl_algorithm="h", nu=27)["brain"]["nu"] == 27
 
     @pytest.mark.parametrize("value", [True, 2.5, 27.0, "R", "", "2.5", [27], "9" * 5000])
     @pytest.mark.parametrize("name", NUMBERS)
@@ -361,7 +399,7 @@ class TestPlainTraining:
         )
     )
     def test_what_says_how_to_search_is_not_looked_at(self, junk: dict[str, Json]) -> None:
-        kept = ("metric", "network_arch", "model_name")
+        kept = ("metric", "network_arch", "model_name", "poll_automl_stats")
         search = {name: value for name, value in junk.items() if name not in kept}
         off = {"automl_enabled": False, "automl_algorithm": "asha"}
         assert translated({**off, **search}) == translated({"automl_enabled": False})
@@ -397,6 +435,14 @@ class TestFlags:
         found = translated(given)
         assert found.settings == default.settings
         assert len(found.notes) == (name == "automl_hyperparameters")
+
+    @pytest.mark.parametrize("value", [True, "True", False, "false"])
+    def test_what_a_notebook_shows_is_a_note(self, value: Json) -> None:
+        (note,) = translated({"poll_automl_stats": value}).notes
+        shown = "status indicators: raytao status" if value in (True, "True") else "raytao logs"
+        assert shown in note
+        assert translated({"poll_automl_stats": value}).settings == settings(automl_settings={})
+        assert "must be True or False" in refused(poll_automl_stats="yes").message
 
 
 class TestLists:
@@ -463,15 +509,50 @@ class TestRanges:
         assert settings(automl_range_override=json.dumps(override)) == found
         assert settings(automl_range_override=str(override)) == found
 
-    @pytest.mark.parametrize("key", RANGE_KEYS_NOT_HERE)
-    def test_what_raytao_cannot_override_is_refused_by_name(self, key: str) -> None:
-        blanks: list[Json] = [None, "", [], False]
-        for blank in blanks:
-            found = settings(automl_range_override=[{"parameter": "lr", key: blank}])
-            assert found["search"]["ranges"] == {"lr": {}}
-        error = refused(automl_range_override=[{"parameter": "lr", key: "> 0"}])
-        path = f"automl_range_override[0].{key}"
-        assert error.message == f"'{path}' is '> 0'; raytao cannot override {key}"
+    @pytest.mark.parametrize("key", WITHOUT_EFFECT)
+    def test_what_has_no_effect_is_told(self, key: str) -> None:
+        for blank in BLANKS:
+            quiet = translated({"automl_range_override": [{"parameter": "lr", key: blank}]})
+            assert quiet.settings["search"]["ranges"] == {"lr": {}}
+            assert quiet.notes == ()
+        entry = {"parameter": "lr", "valid_max": 1, key: True}
+        found = translated({"automl_settings": {"automl_range_override": str([entry])}})
+        assert found.settings["search"]["ranges"] == {"lr": {"valid_max": 1}}
+        (note,) = found.notes
+        path = f"automl_settings.automl_range_override[0].{key}"
+        assert note == f"{path} has no effect: {WITHOUT_EFFECT[key]}"
+
+    @pytest.mark.parametrize("key", ["math_cond", "depends_on"])
+    def test_a_condition_is_replaced_or_taken_away(self, key: str) -> None:
+        for text in ("> 0", ""):
+            found = settings(automl_range_override=[{"parameter": "lr", key: text}])
+            assert found["search"]["ranges"] == {"lr": {key: text}}
+        error = refused(automl_range_override=[{"parameter": "lr", key: 3}])
+        assert error.message == f"'automl_range_override[0].{key}' must be a string, not 3"
+
+    def test_one_number_is_searched_between_lists_if_no_list_is_wanted(self) -> None:
+        entry = {"parameter": "lr", "valid_min": [1e-5, 1e-6], "valid_max": [1e-3, 1e-4]}
+        found = translated({"automl_range_override": [{**entry, "disable_list": True}]})
+        bounds = {"valid_min": 1e-5, "valid_max": 1e-3}
+        assert found.settings["search"]["ranges"] == {"lr": bounds}
+        assert found.notes == ()
+        error = refused(automl_range_override=[entry])
+        assert "Parameter 'lr': ranges of lists are not searched" in error.message
+
+    @pytest.mark.parametrize(
+        ("low", "high", "said"),
+        [
+            ([1], [2, 3], "Parameter 'lr': valid_min and valid_max must have same length"),
+            ([1, 5], [2, 5], "Parameter 'lr': valid_min[1] must be less than valid_max[1]"),
+            ([1], 2, "valid_min and valid_max must both be lists, or both numbers"),
+            (None, [2], "valid_min and valid_max must both be lists, or both numbers"),
+            (["a"], [2], "'automl_range_override[0].valid_min[0]' must be a number"),
+            ([True], [2], "'automl_range_override[0].valid_min[0]' must be a number"),
+        ],
+    )
+    def test_lists_that_are_no_range_are_refused(self, low: Json, high: Json, said: str) -> None:
+        entry = {"parameter": "lr", "valid_min": low, "valid_max": high, "disable_list": True}
+        assert said in refused(automl_range_override=[entry]).message
 
     def test_an_unknown_key_is_refused_with_the_nearest(self) -> None:
         error = refused(automl_range_override=[{"parameter": "lr"}, {"parametr": "x"}])
@@ -505,12 +586,13 @@ class TestRanges:
 
 class TestNames:
     @pytest.mark.parametrize("means", ["brain.R", "brain.nu", "brain.max_recommendations"])
-    @given(number=st.integers(-(10**9), 10**9))
+    @given(number=st.integers(2, 27))
     def test_all_spellings_of_a_number_mean_the_same(self, means: str, number: int) -> None:
         spellings = [name for name, key in KEYS.items() if key.means == means]
         owner = KEYS[spellings[0]].owner
-        found = [settings(automl_algorithm=owner, **{name: number}) for name in spellings]
-        brain = {"name": owner.lower(), means.removeprefix("brain."): number}
+        fits = {} if means != "brain.R" else {"nu": 2}
+        found = [settings(automl_algorithm=owner, **fits, **{name: number}) for name in spellings]
+        brain = {"name": owner.lower(), **fits, means.removeprefix("brain."): number}
         assert found == [{"brain": brain}] * len(spellings)
 
     @pytest.mark.parametrize("means", ["search.add", "search.remove"])
@@ -581,4 +663,22 @@ class TestNames:
 
     def test_every_name_tells_the_versions_that_know_it(self) -> None:
         versions = {key.found for key in KEYS.values()}
-        assert versions <= {"5.0-5.2", "5.0-5.5", "5.0-7.3", "5.3-7.3", "7.3"}
+        assert versions <= {"5.0", "5.0-5.2", "5.0-5.5", "5.0-7.3", "5.3-7.3", "7.3"}
+
+
+class TestNetworks:
+    @pytest.mark.parametrize("name", DISABLED)
+    def test_one_that_tao_has_no_search_for_is_refused(self, name: str) -> None:
+        for pasted in (
+            {"network": name},
+            {"network_arch": name, "automl_enabled": True},
+            {"automl_information": {"model_name": name}},
+        ):
+            assert refused(**pasted).message == (
+                f"automl_enabled cannot be True for unsupported network {name!r}"
+            )
+        assert settings(network_arch=name, automl_enabled=False)["network"] == name
+
+    def test_the_metric_that_no_network_logs_is_told(self) -> None:
+        assert "'kpi' is the network's own" in translated({"metric": "map", "nu": 3}).notes[1]
+        assert translated({"metric": "map"}).notes == ()
