@@ -1,7 +1,7 @@
 """A network's card: where its spec keeps things, and what its metrics mean.
 
 A card is data: ``card.yaml``, ``params.csv`` (TAO's 16 columns) and the default spec lie together
-in ``configs/networks/<name>/``, or in the folder that a plugin's network names.
+in ``configs/networks/<name>/``, in the folder that a plugin's network names, or in a user's own.
 """
 
 from __future__ import annotations
@@ -9,17 +9,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from raytao.catalog import configs
 from raytao.errors import SettingsError, SpecError, did_you_mean
 from raytao.networks.base import Network
+from raytao.networks.command import CommandSettings
 from raytao.space import Row, read_table
 from raytao.spec import Document
 from raytao.spec.text import read_file
 from raytao.types import SCORE, Direction
+
+CARD: Final = "card.yaml"
+TABLE: Final = "params.csv"
 
 
 class _CardFile(BaseModel):
@@ -28,13 +32,22 @@ class _CardFile(BaseModel):
     name: str
     description: str
     epoch_key: str
-    seed_key: str
-    gpus_key: str
-    spec_format: str
+    spec_format: Literal["yaml", "json", "toml", "protobuf"]
     kpi: str
     metrics: dict[str, Direction]
+    seed_key: str | None = None
+    gpus_key: str | None = None
     batch_key: str | None = None
     datasets: dict[str, str] = {}
+    tao_version: str = ""
+    command: CommandSettings | None = None
+    unit: Literal["epochs", "iters"] = "epochs"
+    promotion: Literal["resume", "retrain"] = "resume"
+    ineligible: tuple[str, ...] = ()
+    epochless: tuple[str, ...] = ()
+    renamed: dict[str, str] = {}
+    mended: tuple[str, ...] = ()
+    unverified: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _kpi_is_a_metric(self) -> Self:
@@ -49,27 +62,56 @@ class _CardFile(BaseModel):
 class Card:
     """What raytao knows of a network without importing its trainer.
 
-    ``epoch_key``, ``seed_key`` and ``gpus_key`` are dotted spec keys, and so is ``batch_key``,
-    None where there is no batch size, or where it cannot change at a checkpoint; ``kpi`` is the
-    metric meant by TAO's ``metric: kpi``; ``metrics`` maps every reported metric to its direction.
-    ``folder`` holds spec and table, None for a user's own function; ``datasets`` tells what each
-    one is.
+    Args:
+        name: of the network.
+        description: one sentence.
+        epoch_key: dotted spec key of the length of a full training.
+        kpi: the metric meant by TAO's ``metric: kpi``.
+        metrics: every reported metric, and its direction.
+        spec_format: of its train specs.
+        folder: holds spec and table; None where they are ``given``, or a function is tuned.
+        seed_key: dotted spec key of the seed; None where the spec has none.
+        gpus_key: of the number of GPUs; likewise.
+        batch_key: of the batch size; None also where it cannot change at a checkpoint.
+        datasets: what each one is.
+        given: default spec and table of a network without a folder.
+        tao_version: the version of TAO that the table is of.
+        command: how an external trainer is started; None for a network of raytao's own.
+        unit: what ``epoch_key`` counts.
+        promotion: whether a promoted trial goes on from its checkpoint, or trains anew.
+        ineligible: keys that cannot be searched and that the table has no row for.
+        renamed: TAO's names of parameters that the trainer's spec has other names for, to those.
+        epochless: keys that may choose a trainer without epochs, which no rung can stop.
+        mended: what is wrong in TAO's own table and right here, a sentence each.
+        unverified: what TAO's documents do not tell, a sentence each.
     """
 
     name: str
     description: str
     epoch_key: str
-    seed_key: str
-    gpus_key: str
     kpi: str
     metrics: Mapping[str, Direction]
     spec_format: str
     folder: Path | None
+    seed_key: str | None = None
+    gpus_key: str | None = None
     batch_key: str | None = None
     datasets: Mapping[str, str] = field(default_factory=dict)
+    given: tuple[Document, tuple[Row, ...]] | None = None
+    tao_version: str = ""
+    command: CommandSettings | None = None
+    unit: str = "epochs"
+    promotion: str = "resume"
+    ineligible: tuple[str, ...] = ()
+    epochless: tuple[str, ...] = ()
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    mended: tuple[str, ...] = ()
+    unverified: tuple[str, ...] = ()
 
     def default_spec(self) -> Document:
         """The network's own train spec, with comments."""
+        if self.given is not None:
+            return self.given[0]
         return Document.load(self._file(f"spec.{self.spec_format}"))
 
     def table(self) -> tuple[Row, ...]:
@@ -78,7 +120,9 @@ class Card:
         Raises:
             UserError: if it cannot be read.
         """
-        path = self._file("params.csv")
+        if self.given is not None:
+            return self.given[1]
+        path = self._file(TABLE)
         return read_table(read_file(path), file=str(path))
 
     def _file(self, name: str) -> Path:
@@ -93,6 +137,11 @@ class Card:
             SettingsError: if the network does not report it.
         """
         resolved = self.kpi if name == "kpi" else name
+        if not resolved:
+            raise SettingsError(
+                f"nobody tells what network {self.name!r} is judged by",
+                remedy="name a metric as its log has it: metric: val_acc",
+            )
         if resolved not in self.metrics:
             raise SettingsError(
                 f"network {self.name!r} reports no metric {name!r}",
@@ -100,31 +149,43 @@ class Card:
             )
         return resolved, self.metrics[resolved]
 
+    def seed_in(self, spec: Document, default: int = 0) -> int:
+        """The seed that a train spec names; ``default`` where it has none."""
+        key = self.seed_key
+        return int(spec.get(key)) if key is not None and spec.has(key) else default
+
+    def gpus_in(self, spec: Document, default: int = 0) -> int:
+        """The GPUs that a train spec asks for; ``default`` where it has no such key."""
+        key = self.gpus_key
+        return int(spec.get(key)) if key is not None and spec.has(key) else default
+
 
 def load_card(network: Network) -> Card:
-    """Read the card that belongs to a network.
+    """Read the card that belongs to a registered network.
 
     Raises:
         SettingsError: if the card is missing or malformed.
     """
     folder = network.card_folder() or configs() / "networks" / network.name
-    path = folder / "card.yaml"
-    if not path.exists():
-        raise SettingsError(f"network {network.name!r} has no card: {path} is missing")
+    if not (folder / CARD).exists():
+        raise SettingsError(f"network {network.name!r} has no card: {folder / CARD} is missing")
+    return read_card(folder)
+
+
+def card_folders() -> dict[str, Path]:
+    """Folders of the cards that come with raytao, by the network's name."""
+    return {path.parent.name: path.parent for path in (configs() / "networks").glob(f"*/{CARD}")}
+
+
+def read_card(folder: Path) -> Card:
+    """Read the card in a folder.
+
+    Raises:
+        SettingsError: if it is malformed.
+    """
+    path = folder / CARD
     try:
         data = _CardFile.model_validate(Document.load(path).plain())
     except (ValidationError, SpecError) as error:
         raise SettingsError(f"the card {path} is malformed: {error}") from error
-    return Card(
-        name=data.name,
-        description=data.description,
-        epoch_key=data.epoch_key,
-        seed_key=data.seed_key,
-        gpus_key=data.gpus_key,
-        kpi=data.kpi,
-        metrics=data.metrics,
-        spec_format=data.spec_format,
-        folder=folder,
-        batch_key=data.batch_key,
-        datasets=data.datasets,
-    )
+    return Card(**dict(data), folder=folder)

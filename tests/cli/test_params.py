@@ -180,13 +180,6 @@ def test_the_text_names_every_row_and_fits_80_columns(network: str) -> None:
         assert f"\n  {name} " in done.stdout
 
 
-def test_without_a_name_the_networks_are_listed_one_by_one() -> None:
-    text = invoke().stdout
-    assert text.startswith(f"  {NETWORK}  ")
-    assert "toy" not in text
-    assert NETWORK in json.loads(invoke("--json").stdout)
-
-
 def test_an_unknown_network_exits_2_with_the_nearest_name() -> None:
     done = invoke("image_clasification")
     assert (done.exit_code, done.stdout) == (2, "")
