@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 import click
 
@@ -27,9 +33,35 @@ def evaluate_once(
     if gpus < model.gpus:
         trained = f"{model.gpus} {plural(model.gpus, 'GPU')}"
         click.echo(f"trained on {trained}, measured on the CPU: digits may differ", err=True)
-    metrics = evaluate(model, gpus=gpus)
+    with _unwound_when_stopped():
+        metrics = evaluate(model, gpus=gpus)
     shown = visible(measured(metrics))
     click.echo(json.dumps(_json(model, metrics), indent=2) if as_json else shown)
+
+
+@contextmanager
+def _unwound_when_stopped() -> Iterator[None]:
+    """Have SIGTERM, and a terminal that closes, end what an external program does here, too.
+
+    Who ignores SIGHUP (``nohup``) goes on to do so; only the main thread may set this up.
+    """
+    numbers = [signal.SIGTERM, signal.SIGHUP]
+    ours = threading.current_thread() is threading.main_thread()
+    before = {
+        number: signal.signal(number, _leave)
+        for number in numbers
+        if ours and signal.getsignal(number) is not signal.SIG_IGN
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    del frame
+    raise SystemExit(128 + number)
 
 
 def say_which(model: Model) -> None:

@@ -8,13 +8,11 @@ import sys
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import click
 
-from raytao import catalog
 from raytao.errors import FolderError, SettingsError, SpecError
-from raytao.networks.base import Network
+from raytao.networks.command import Command
 from raytao.redact import Redactor, redactor
 from raytao.report.visible import visible
 from raytao.report.words import plural
@@ -22,7 +20,8 @@ from raytao.runs.store import LocalStore, MemoryStore, Store
 from raytao.setup.resolve import check_spec
 from raytao.spec import Document
 from raytao.tao import layout
-from raytao.tao.card import Card, load_card
+from raytao.tao.card import Card
+from raytao.tao.networks import find_network
 from raytao.trials.log_pump import RedactedStream
 from raytao.trials.messages import Broken, Ended, EpochDone, Event, Job
 from raytao.trials.provenance import read_provenance
@@ -48,13 +47,10 @@ def train_once(
     network_name: str, spec_file: Path, results: Path | None, epochs: int | None
 ) -> int:
     """Train a spec; return the exit code. Metrics go to stdout, one line an epoch."""
-    network = cast(
-        Network, catalog.load("raytao.networks", network_name, kind="network", base=Network)()
-    )
+    network, card = find_network(network_name)
     if not spec_file.is_file():
         raise SpecError(f"no train spec {spec_file}")
-    spec = Document.load(spec_file)
-    card = load_card(network)
+    spec = Document.load(spec_file, format=card.spec_format)
     check_spec(network, spec)
     goal = _goal(spec_file, spec, card)
     if goal.repeats is not None:
@@ -77,9 +73,12 @@ def train_once(
         stop_epoch=_stop_epoch(spec, card, epochs or goal.epochs),
         metric=goal.metric,
         direction=goal.direction,
-        seed=int(spec.get(card.seed_key)),
+        seed=card.seed_in(spec),
         threads=goal.threads,
         gpus=goal.gpus,
+        command=network.for_job(spec.dump(card.spec_format))
+        if isinstance(network, Command)
+        else None,
     )
     return _train(job, _store(results, spec))
 
@@ -96,7 +95,9 @@ def _train(job: Job, store: Store) -> int:
                 click.echo(visible(f"epoch {event.epoch}/{job.stop_epoch} {shown}"), file=stdout)
 
     with (
-        _LogFile(store, f"{layout.TRAINED}/{layout.LOG}", redactor(job.spec)) as log,
+        _LogFile(
+            store if job.root else None, f"{layout.TRAINED}/{layout.LOG}", redactor(job.spec)
+        ) as log,
         redirect_stdout(log),
     ):
         run(job, store, emit)
@@ -114,9 +115,12 @@ def _train(job: Job, store: Store) -> int:
 
 
 class _LogFile(io.TextIOBase):
-    """What the trainer prints, kept as a trial's is; the epochs are told in our own words."""
+    """What the trainer prints, kept as a trial's is; the epochs are told in our own words.
 
-    def __init__(self, store: Store, key: str, redact: Redactor) -> None:
+    Without a store it goes nowhere: a trainer may print more than fits into memory.
+    """
+
+    def __init__(self, store: Store | None, key: str, redact: Redactor) -> None:
         self._store = store
         self._key = key
         self._stream = RedactedStream(redact)
@@ -133,7 +137,8 @@ class _LogFile(io.TextIOBase):
         super().close()
 
     def _append(self, data: bytes) -> None:
-        self._store.append_batch(self._key, data, durable=False)
+        if self._store is not None:
+            self._store.append_batch(self._key, data, durable=False)
 
 
 def _store(results: Path | None, spec: Document) -> Store:
@@ -177,6 +182,6 @@ def _goal(spec_file: Path, spec: Document, card: Card) -> Goal:
         metric=card.kpi,
         direction=card.metrics[card.kpi].value,
         threads=1,
-        gpus=int(spec.get(card.gpus_key)),
+        gpus=card.gpus_in(spec),
         epochs=int(spec.get(card.epoch_key)),
     )

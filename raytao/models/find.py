@@ -6,20 +6,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from raytao import catalog
 from raytao.errors import FolderError, SettingsError
 from raytao.models.model import Model
-from raytao.networks.base import Network
+from raytao.networks.function import NAME as FUNCTION
 from raytao.runs.log import read_log
 from raytao.runs.state import Phase, RunState
 from raytao.runs.store import LocalStore
 from raytao.setup.resolve import check_spec
 from raytao.spec import Document, resolved
-from raytao.spec.document import FORMATS
+from raytao.spec.source import FORMATS
 from raytao.spec.tree import OPEN
 from raytao.tao import layout
-from raytao.tao.card import load_card
+from raytao.tao.networks import find_network, is_registered
 from raytao.trials.provenance import Provenance, read_provenance
+from raytao.types import Json
 
 CHECKPOINT_KEY: Final = "evaluate.checkpoint"
 """TAO's spec key of the weights to measure."""
@@ -100,19 +100,29 @@ def _trial(spec: Path) -> int | None:
 
 def _recorded(folder: Path, found: Provenance, spec: Path, checkpoint: Path | None) -> Model:
     """A model that raytao trained: its raytao.json tells everything."""
+    home = _home(folder, spec)
     model = Model(
         network=found.network,
         spec=Document.load(spec),
         checkpoint=checkpoint or _best_weights(folder, found),
-        home=_home(folder, spec),
+        home=home,
         threads=found.threads,
         gpus=found.gpus,
         trial=_trial(spec),
+        command=_command_of(home, found.network),
     )
     if checkpoint is not None or found.best is None:
         return model
     epoch, metric = found.best.epoch, found.metric
     return replace(model, epoch=epoch, metric=metric, value=found.history[epoch].get(metric))
+
+
+def _command_of(home: Path, network: str) -> Json:
+    """How the run in ``home`` started its external trainer; None where no log tells that."""
+    if network == FUNCTION or is_registered(network):
+        return None
+    opened = RunState.fold(read_log(LocalStore(home), layout.EVENTS)).opened
+    return None if opened is None else opened.setup.get("command")
 
 
 def _best_weights(folder: Path, found: Provenance) -> Path:
@@ -125,13 +135,13 @@ def _best_weights(folder: Path, found: Provenance) -> Path:
 
 def _written(file: Path, name: str | None, checkpoint: Path | None) -> Model:
     """The model of a spec that a user wrote."""
-    spec = Document.load(file)
     if name is None:
         raise SettingsError(
             f"{file} does not tell its network, and no {layout.PROVENANCE} lies beside it",
             remedy="name it: --network image_classification",
         )
-    network: Network = catalog.load("raytao.networks", name, kind="network", base=Network)()
+    network, card = find_network(name)
+    spec = Document.load(file, format=card.spec_format if card.command else None)
     written = spec.get(CHECKPOINT_KEY) if spec.has(CHECKPOINT_KEY) else None
     if checkpoint is None and written in (None, "", OPEN):
         raise SettingsError(
@@ -140,8 +150,8 @@ def _written(file: Path, name: str | None, checkpoint: Path | None) -> Model:
             remedy="write the path of a weights file there, or give it with --checkpoint",
         )
     check_spec(network, spec)
-    key = load_card(network).gpus_key
-    gpus = spec.get(key) if spec.has(key) else 0
+    key = card.gpus_key
+    gpus = spec.get(key) if key is not None and spec.has(key) else 0
     return Model(
         network=name,
         spec=spec,

@@ -5,20 +5,22 @@ A weights file is handed to its network as bytes; nothing here unpickles it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raytao import catalog
 from raytao.errors import DataError, FolderError, RaytaoError, SettingsError, SpecError, Where
 from raytao.networks.base import Network
+from raytao.networks.command import Command, CommandSettings
 from raytao.networks.function import NAME as FUNCTION
 from raytao.redact import redactor
 from raytao.runs.store import LocalStore
 from raytao.spec import Document, resolved
+from raytao.tao.networks import find_network
 from raytao.trials.context import finite
+from raytao.types import Json
 
 if TYPE_CHECKING:
     import torch
@@ -31,7 +33,8 @@ class Model:
     ``spec`` is the train spec that ``checkpoint`` was trained with, on ``threads`` threads and
     ``gpus`` GPUs. ``value`` is the ``metric`` on validation data after ``epoch`` of
     recommendation ``trial``; each of them is None where nobody knows. ``home`` is the folder
-    that exports go to.
+    that exports go to. ``command`` is how its run started an external trainer; None: as the
+    network's card says.
     """
 
     network: str
@@ -44,6 +47,7 @@ class Model:
     epoch: int | None = None
     metric: str | None = None
     value: float | None = None
+    command: Mapping[str, Json] | None = None
 
     def __str__(self) -> str:
         words = self.network if self.trial is None else f"recommendation {self.trial}"
@@ -130,10 +134,11 @@ def network_of(model: Model) -> Network:
             "this model comes from your own function: raytao knows its bytes only",
             remedy=f"read what the function gave to ctx.save from {model.checkpoint}",
         )
-    network: Network = catalog.load(
-        "raytao.networks", model.network, kind="network", base=Network
-    )()
-    return network
+    known = None if model.command is None else CommandSettings.model_validate(model.command)
+    network, card = find_network(model.network, command=known)
+    if not isinstance(network, Command):
+        return network
+    return Command.of_job(network.title, network.for_job(model.spec.dump(card.spec_format)))
 
 
 @contextmanager

@@ -50,6 +50,18 @@ class TrainContext(Protocol):
     def gpus(self) -> int:
         """GPUs this trial may use, numbered from 0 in this process; 0 means CPU."""
 
+    @property
+    def metric(self) -> str:
+        """The watched metric, by the trainer's name for it: every report must have it."""
+
+    @property
+    def workspace(self) -> Path:
+        """A folder of the trial's own, for a trainer that keeps files itself; it need not exist.
+
+        It lies on the storage that all of the run's nodes share, and stays from one segment to
+        the next. Nothing in it is needed to go on but what ``save`` was given.
+        """
+
     def is_best(self, metrics: Mapping[str, float]) -> bool:
         """Whether these metrics beat every epoch reported so far."""
 
@@ -84,6 +96,8 @@ class Network(ABC):
     name: ClassVar[str]
     preload: ClassVar[tuple[str, ...]] = ()
     """Modules that a trial's parent process imports once, so that every trial starts warm."""
+    checkpoint_suffix: str = ".pth"
+    """Ending of its weights files."""
 
     def card_folder(self) -> Path | None:
         """Folder with card.yaml, params.csv and the spec; None: the built-in configs."""
@@ -106,6 +120,15 @@ class Network(ABC):
         self, spec: Mapping[str, Json], checkpoint: bytes, *, threads: int, gpus: int
     ) -> Mapping[str, float]:
         """Measure a checkpoint on the held-out test set, which the search never sees."""
+
+    def check_machine(self) -> None:  # noqa: B027 - most networks need no program
+        """Refuse a machine that lacks a program this network is trained by.
+
+        Asked before Ray starts, where the trials run on this machine, and again by every trial.
+
+        Raises:
+            UserError: naming the program, and where to find it.
+        """
 
     def notes(self, spec: Mapping[str, Json]) -> tuple[str, ...]:
         """Sentences that the user should read before a spec that passed ``check`` is trained."""

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from raytao import catalog
 from raytao.errors import DamagedRun, SettingsError
 from raytao.networks.base import Network
+from raytao.networks.command import CommandSettings
 from raytao.networks.function import Function
 from raytao.runs.events import Opened
 from raytao.setup.assign import assign_setting
@@ -24,8 +24,13 @@ from raytao.setup.settings import Settings, validate
 from raytao.setup.setup import Setup
 from raytao.space import Space
 from raytao.spec import Document
-from raytao.tao.card import Card, load_card
+from raytao.tao.automl_keys import setting_named
+from raytao.tao.card import Card
+from raytao.tao.networks import find_network
 from raytao.types import Direction, Json
+
+LOG: Final = "the run's log"
+"""What is named as the place of a mistake."""
 
 
 def reopen(opened: Opened, results: Path) -> Setup:
@@ -49,14 +54,14 @@ def _setup(opened: Opened, results: Path) -> Setup:
     settings = _settings(opened)
     network, card = _network(opened, settings)
     text = opened.setup["spec"]
-    brain_class, brain_settings = find_brain(settings, Places("the run's log"))
+    brain_class, brain_settings = find_brain(settings, Places(LOG))
     space = Space.from_json(opened.setup["identity"]["space"])
     given = opened.setup.get("given")
     return Setup(
         settings=settings,
         network=network,
         card=card,
-        spec=Document.parse(text["text"], file="the run's log", format=text["format"]),
+        spec=Document.parse(text["text"], file=LOG, format=text["format"]),
         space=space,
         metric=opened.metric,
         direction=Direction(opened.direction),
@@ -88,10 +93,9 @@ def _network(opened: Opened, settings: Settings) -> tuple[Network, Card]:
         direction = Direction(opened.direction)
         network = Function(own["name"], opened.metric, kind=own["kind"])
         return network, function_card(own["name"], opened.metric, direction)
-    found: Network = catalog.load(
-        "raytao.networks", settings.network, kind="network", base=Network
-    )()
-    return found, load_card(found)
+    command = opened.setup.get("command")
+    known = None if command is None else CommandSettings.model_validate(command)
+    return find_network(settings.network, command=known)
 
 
 MOVABLE = (
@@ -105,7 +109,7 @@ def relocated(setup: Setup, assignments: Sequence[str]) -> Setup:
     """The same run with other resources or a longer plan, by ``key=value``; see ``moved``."""
     data = _data(setup)
     for assignment in assignments:
-        _refuse_fixed(setup, assignment.partition("=")[0])
+        _refuse_fixed(setup, setting_named(assignment.partition("=")[0]))
         assign_setting(data, assignment)
     return _with_settings(setup, data, Places("the command line", None, tuple(assignments)))
 

@@ -10,6 +10,7 @@ from typing import Any, cast
 import raytao
 from raytao.brains.base import Brain, BrainSettings, Task
 from raytao.networks.base import Network
+from raytao.networks.command import Command
 from raytao.networks.function import Function, OwnFunction
 from raytao.runs.budget import RunBudget
 from raytao.runs.events import Opened
@@ -68,8 +69,17 @@ class Setup:
 
         ``horizon`` is the length of its LR schedule; the GPUs are those that a trial gets.
         """
-        fixed = {self.card.epoch_key: horizon, self.card.gpus_key: self.gpus}
+        fixed: dict[str, Json] = {self.card.epoch_key: horizon}
+        gpus_key = self.card.gpus_key
+        if gpus_key is not None and self.spec.has(gpus_key):
+            fixed[gpus_key] = self.gpus
         return self.spec.with_values({**params, **fixed})
+
+    def command_of(self, recommendation: Document) -> dict[str, Json] | None:
+        """What a trial needs to start an external trainer; None for a network of raytao's own."""
+        if not isinstance(self.network, Command):
+            return None
+        return self.network.for_job(recommendation.dump(self.card.spec_format))
 
     @property
     def gpus(self) -> int:
@@ -84,9 +94,11 @@ class Setup:
     def identity(self) -> dict[str, Json]:
         """What makes this the same run: all that decides which trials are trained, and how."""
         own = {"kind": self.network.kind} if isinstance(self.network, Function) else {}
+        command = self.network if isinstance(self.network, Command) else None
         return {
             "network": self.settings.network,
             **own,
+            **({"command": command.settings.identity()} if command else {}),
             "metric": self.metric,
             "direction": self.direction.value,
             "seed": self.settings.seed,
@@ -122,6 +134,8 @@ class Setup:
             setup["given"] = self.given.to_json()
         if data is not None:
             setup["data"] = dict(data)
+        if isinstance(self.network, Command):
+            setup["command"] = self.network.settings.to_json()
         function = self.described_function()
         if function is not None:
             setup["function"] = function

@@ -209,7 +209,7 @@ class _FolderWorkers:
             stop_epoch=lease.stop_epoch,
             metric=self._setup.metric,
             direction=self._setup.direction.value,
-            seed=int(document.get(self._setup.card.seed_key)),
+            seed=self._setup.card.seed_in(document, self._setup.settings.seed),
             threads=1,
             gpus=self._setup.gpus,
         )

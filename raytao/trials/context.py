@@ -9,9 +9,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import Any, Final, NoReturn
 
+from raytao.tao.layout import WORKSPACE
 from raytao.trials.folder import ExperimentFolder, Resumed
 from raytao.trials.messages import Broken, Event, FailureKind, Job
 from raytao.types import SCORE
@@ -60,6 +63,7 @@ class TrialContext:
         self._staged: bytes | None = None
         self._epoch_began = time.monotonic()
         self._told_what_is_left_out = False
+        self._scratch: TemporaryDirectory[str] | None = None
         self.broken: Broken | None = None
 
     @property
@@ -96,6 +100,19 @@ class TrialContext:
     def gpus(self) -> int:
         """See TrainContext."""
         return self._job.gpus
+
+    @property
+    def metric(self) -> str:
+        """See TrainContext."""
+        return self._job.metric
+
+    @property
+    def workspace(self) -> Path:
+        """See TrainContext; a training that is kept nowhere has a temporary one."""
+        if not self._job.root:
+            self._scratch = self._scratch or TemporaryDirectory(prefix="raytao_")
+            return Path(self._scratch.name)
+        return Path(self._job.root) / self._job.folder / WORKSPACE
 
     @property
     def should_stop(self) -> bool:
@@ -240,9 +257,10 @@ def _described(value: object) -> str:
 
 @contextmanager
 def stop_on_sigterm() -> Iterator[StopFlag]:
-    """Make SIGTERM raise a flag instead of ending the process.
+    """Make SIGTERM, and a terminal that closes, raise a flag instead of ending the process.
 
-    Python lets only the main thread do that; in another one, the flag is never raised.
+    Who ignores SIGHUP (``nohup``) goes on to do so. Python lets only the main thread do that; in
+    another one, the flag is never raised.
     """
     stop = StopFlag()
     if threading.current_thread() is not threading.main_thread():
@@ -253,8 +271,12 @@ def stop_on_sigterm() -> Iterator[StopFlag]:
         del signum, frame
         stop.is_set = True
 
-    before = signal.signal(signal.SIGTERM, asked)
+    numbers = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.signal(number, asked) for number in numbers}
     try:
         yield stop
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

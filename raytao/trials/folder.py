@@ -50,10 +50,12 @@ class ExperimentFolder:
         store: the results folder.
         key: the trial's folder in it.
         job: the segment that is to be trained.
+        suffix: ending of weights files.
     """
 
-    def __init__(self, store: Store, key: str, job: Job) -> None:
+    def __init__(self, store: Store, key: str, job: Job, *, suffix: str = ".pth") -> None:
         self._store = store
+        self._suffix = suffix
         self._key = key
         self._job = job
         self._direction = Direction(job.direction)
@@ -116,7 +118,7 @@ class ExperimentFolder:
             versions=_versions(),
         )
         if weights is not None:
-            saved = Checkpoint(epoch, checkpoint(epoch))
+            saved = Checkpoint(epoch, checkpoint(epoch, self._suffix))
             self._store.replace(f"{self._key}/{saved.file}", weights)
             after = replace(after, latest=saved, best=self._better(before.best, saved, after))
             self._refuse_if_given_up()  # large weights take a while
@@ -200,7 +202,7 @@ class ExperimentFolder:
         self._store.sweep(self._key)
         for key in self._store.list(f"{self._key}/{WEIGHTS}"):
             file = key.removeprefix(f"{self._key}/")
-            if file not in self._state.files and fnmatch(file, f"{WEIGHTS}/model_epoch_*.pth"):
+            if file not in self._state.files and fnmatch(file, f"{WEIGHTS}/model_epoch_*"):
                 self._store.delete(key)
 
     def _say(self, line: StatusLine) -> None:

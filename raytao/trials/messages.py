@@ -80,6 +80,7 @@ class Job:
         checkpoint: ``evaluate`` only: the key of the weights file.
         function: a user's own function in place of a named network, as text.
         cwd: the driver's current folder, where relative paths of the spec begin; empty: ours.
+        command: an external trainer's settings and the text of its spec; see `Command`.
     """
 
     kind: Literal["train", "evaluate"]
@@ -100,6 +101,7 @@ class Job:
     checkpoint: str | None = None
     function: str | None = None
     cwd: str = ""
+    command: Mapping[str, Json] | None = None
 
     def to_json(self) -> dict[str, Json]:
         """The job as plain JSON."""

@@ -11,6 +11,7 @@ from functools import cache
 from raytao.catalog import load
 from raytao.errors import DamagedRun, RaytaoError
 from raytao.networks.base import Network
+from raytao.networks.command import Command
 from raytao.networks.function import Function
 from raytao.redact import Redactor, redactor
 from raytao.runs.store import Store, StoreError
@@ -65,6 +66,8 @@ def network_of(job: Job) -> Network:
     """
     if job.function is not None:
         return Function(job.network, job.metric, text=job.function)
+    if job.command is not None:
+        return Command.of_job(job.network, job.command)
     return _network_class(job.network)()
 
 
@@ -78,12 +81,13 @@ def _network_class(name: str) -> type[Network]:
 def _train(
     network: Network, job: Job, store: Store, emit: Callable[[Event], None], stop: StopFlag
 ) -> Ended | Broken:
-    folder = ExperimentFolder(store, job.folder, job)
+    folder = ExperimentFolder(store, job.folder, job, suffix=network.checkpoint_suffix)
     found = folder.begin()
     for event in found.unseen:
         emit(event)
     if found.epoch < job.stop_epoch:
         context = TrialContext(job, folder, found, emit, stop)
+        network.check_machine()
         with told_as_written(job.spec) as spec:
             network.check(spec)
             network.train(spec, context)

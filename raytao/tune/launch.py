@@ -248,17 +248,18 @@ def job_maker(chapters: Chapters, resources: Resources, root: Path) -> JobOf:
             stop_epoch=0,
             metric=setup.metric,
             direction=setup.direction.value,
-            seed=int(document.get(setup.card.seed_key)),
+            seed=setup.card.seed_in(document, setup.settings.seed),
             threads=max(1, math.floor(resources.cpus)),
             gpus=setup.gpus,
             limits=limits_of(setup),
             cwd=str(Path.cwd()),
+            command=setup.command_of(document),
         )
         match work:
             case Lease(attempt=attempt, reported_epoch=reported, stop_epoch=stop):
                 return replace(job, attempt=attempt, reported_epoch=reported, stop_epoch=stop)
             case Evaluation(epoch=epoch):
-                weights = f"{folder}/{layout.checkpoint(epoch)}"
+                weights = f"{folder}/{layout.checkpoint(epoch, setup.network.checkpoint_suffix)}"
                 return replace(job, kind="evaluate", checkpoint=weights)
             case other:
                 assert_never(other)

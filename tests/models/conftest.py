@@ -54,10 +54,11 @@ def run_here(setup: Setup) -> None:
 
 def job_of(setup: Setup, task: Lease | Evaluation) -> Job:
     folder = layout.experiment(task.trial)
+    document = setup.recommendation(task.params, task.horizon)
     job = Job(
         kind="train",
         network=setup.settings.network,
-        spec=setup.recommendation(task.params, task.horizon).plain(),
+        spec=document.plain(),
         root=str(setup.results),
         folder=folder,
         trial=task.trial,
@@ -69,12 +70,13 @@ def job_of(setup: Setup, task: Lease | Evaluation) -> Job:
         seed=1,
         threads=1,
         gpus=0,
+        command=setup.command_of(document),
     )
     match task:
         case Lease():
             return replace(job, attempt=task.attempt, stop_epoch=task.stop_epoch)
         case Evaluation():
-            weights = f"{folder}/{layout.checkpoint(task.epoch)}"
+            weights = f"{folder}/{layout.checkpoint(task.epoch, setup.network.checkpoint_suffix)}"
             return replace(job, kind="evaluate", checkpoint=weights)
 
 

@@ -6,6 +6,7 @@ import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -25,6 +26,8 @@ class Recorder:
     seed: int = 7
     threads: int = 1
     gpus: int = 0
+    metric: str = "val_acc"
+    workspace: Path = Path("no trainer of ours needs one")
     stop_after_checks: float = math.inf
     reports: dict[int, Mapping[str, float]] = field(default_factory=dict)
     checkpoints: dict[int, bytes] = field(default_factory=dict)

@@ -53,6 +53,8 @@ class Recorder:
     threads: int = 1
     gpus: int = 0
     should_stop: bool = False
+    metric: str = "val_r2"
+    workspace: Path = Path("this trainer needs none")
     reports: dict[int, Mapping[str, float]] = field(default_factory=dict)
     checkpoint: bytes = b""
 
