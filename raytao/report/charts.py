@@ -103,9 +103,11 @@ def learning_curves(state: RunState, limit: int = LIMIT) -> Figure:
         name = "_rung" if place else "rung"  # one line of them all is enough in the legend
         axes.axvline(rung, color=GRID, linewidth=5, zorder=0.5, label=name)
     best = state.incumbent
-    special = {0, best.trial} if best else {0}
+    own = state.has_own_spec and drawn[0].number == 0
+    special = {0} if own else set()
+    special |= {best.trial} if best else set()
     _others(axes, [t for t in drawn if t.number not in special], state, bold=len(drawn) <= limit)
-    if drawn[0].number == 0:
+    if own:
         _curve(axes, drawn[0], state, OWN, "your spec (#0)")
     if best is not None:
         _curve(axes, state.trials[best.trial], state, BEST, f"best (#{best.trial})")

@@ -6,15 +6,18 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from raytao.report.foreign import render_foreign
 from raytao.report.page import render
 from raytao.runs.log import read_log
 from raytao.runs.store import LocalStore
 from raytao.setup.folder import is_driven, open_folder
+from raytao.setup.foreign import open_foreign
 from raytao.tao import layout
+from raytao.tao.foreign import is_foreign
 
 
 def write_report(folder: Path, output: Path | None = None) -> Path:
-    """Write the page of the run in ``folder``; return its path.
+    """Write the page of the run in ``folder``, ours or one of TAO; return its path.
 
     Args:
         folder: the results folder.
@@ -24,10 +27,14 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
         FolderError: if there is no run in it.
         DamagedRun: if its log cannot be trusted.
     """
-    setup, _ = open_folder(folder)
-    records = read_log(LocalStore(folder), layout.EVENTS)
-    found = replace(setup, results=folder.resolve())  # the page is read from anywhere
-    page = render(found, records, datetime.now().astimezone(), driven=is_driven(folder))
+    now = datetime.now().astimezone()
+    place = folder.resolve()  # the page is read from anywhere
+    if is_foreign(folder):
+        page = render_foreign(open_foreign(place), now)
+    else:
+        setup, _ = open_folder(folder)
+        records = read_log(LocalStore(folder), layout.EVENTS)
+        page = render(replace(setup, results=place), records, now, driven=is_driven(folder))
     target = output or folder / layout.REPORT
     LocalStore(target.parent).replace(target.name, page.encode())
     return target

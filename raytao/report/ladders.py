@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
@@ -56,14 +57,20 @@ def _ladder(rows: Sequence[PlanRow], trials: Sequence[TrialState]) -> tuple[Rung
 
 
 def _rung(row: PlanRow, members: Sequence[TrialState]) -> Rung:
-    there = [t for t in members if row.epochs in t.history]
-    waiting = [t for t in members if row.epochs not in t.history]
-    ranked = sorted(there, key=lambda t: (-t.history[row.epochs][SCORE], t.number))
+    on = frozenset(t.number for t in members if t.budget > row.epochs)
+    there = [t for t in members if row.epochs in t.history or t.number in on]
+    waiting = [t for t in members if row.epochs not in t.history and t.number not in on]
+    ranked = sorted(there, key=lambda t: (-_score(t, row.epochs), t.number))
     return Rung(
         epochs=row.epochs,
         planned=row.trials,
         ranked=tuple(t.number for t in ranked),
         open=tuple(t.number for t in waiting if t.failure is None),
         failed=tuple(t.number for t in waiting if t.failure is not None),
-        on=frozenset(t.number for t in members if t.budget > row.epochs),
+        on=on,
     )
+
+
+def _score(trial: TrialState, epoch: int) -> float:
+    """Whoever went on was among the best, also where TAO deleted the score."""
+    return trial.history[epoch][SCORE] if epoch in trial.history else math.inf

@@ -19,11 +19,20 @@ from raytao.networks.base import Network
 from raytao.networks.function import Function
 from raytao.report import captions, charts
 from raytao.report.canvas import COLORS
-from raytao.report.series import improvements
+from raytao.report.series import Improvement, improvements
 from raytao.report.summary import measured
 from raytao.report.svg import inline_svg
 from raytao.report.visible import visible
-from raytao.report.words import clock, describe_best, gain, number, plural, status_word
+from raytao.report.words import (
+    NOTHING,
+    clock,
+    describe_best,
+    gain,
+    number,
+    plural,
+    progress,
+    status_word,
+)
 from raytao.runs.eta import whole
 from raytao.runs.events import Opened, Resumed
 from raytao.runs.log import Record
@@ -49,7 +58,6 @@ DARK: Final[Mapping[str, str]] = {
 
 LONGEST_REASON = 600
 """Characters of a failure's reason; the trial's log has all of it."""
-NOTHING = "–"
 
 
 @dataclass(frozen=True)
@@ -79,6 +87,33 @@ class _Failure:
     reason: str
 
 
+@dataclass(frozen=True)
+class Subject:
+    """What a page tells of a run beside its state.
+
+    Args:
+        network: what was tuned.
+        brain: by what.
+        searched: names of the searched parameters.
+        plan: what was planned; no rows where that is not known.
+        status: TAO's word for how it stands.
+        note: a sentence to it, and a command that goes with the sentence.
+        facts: what is told of it at the end.
+        model: its best model, as the template's section of it wants it; None if it has none.
+        source: what all this was read from.
+    """
+
+    network: str
+    brain: str
+    searched: tuple[str, ...]
+    plan: Plan
+    status: str
+    note: tuple[str, str]
+    facts: tuple[tuple[str, str], ...]
+    model: Mapping[str, object] | None
+    source: str
+
+
 def render(setup: Setup, records: Sequence[Record], now: datetime, *, driven: bool = False) -> str:
     """The page of a run.
 
@@ -89,7 +124,32 @@ def render(setup: Setup, records: Sequence[Record], now: datetime, *, driven: bo
         driven: whether a driver is at work, as far as this machine can tell.
     """
     state = RunState.fold(records)
-    plan = setup.new_brain().plan()
+    subject = Subject(
+        network=setup.card.name,
+        brain=setup.settings.brain["name"],
+        searched=setup.space.names,
+        plan=setup.new_brain().plan(),
+        status=status_word(state, driven=driven),
+        note=_status_note(setup, state, driven=driven),
+        facts=tuple(_facts(setup, records, state, now)),
+        model=_best_model(setup, state),
+        source="the run's event log",
+    )
+    return draw(subject, state, setup.metric, improvements(records), now)
+
+
+def draw(
+    subject: Subject, state: RunState, metric: str, series: Sequence[Improvement], now: datetime
+) -> str:
+    """The page of any run whose state is known.
+
+    Args:
+        subject: what is told beside the state.
+        state: the run.
+        metric: by which recommendations are compared.
+        series: the best value so far, whenever it changed.
+        now: when the page is written.
+    """
     template = files("raytao.report").joinpath("page.html.j2").read_text(encoding="utf-8")
     environment = Environment(
         autoescape=True,
@@ -101,20 +161,21 @@ def render(setup: Setup, records: Sequence[Record], now: datetime, *, driven: bo
     return environment.from_string(template).render(
         light=COLORS,
         dark=DARK,
-        network=setup.card.name,
-        brain=setup.settings.brain["name"],
-        metric=setup.metric,
-        status=status_word(state, driven=driven),
-        status_note=_status_note(setup, state, driven=driven),
-        cards=list(_cards(setup, state, plan)),
-        facts=list(_facts(setup, records, state, now)),
-        best=_best_model(setup, state),
-        charts=list(_charts(state, records, plan)),
-        names=setup.space.names,
-        rows=[_row(setup, state, trial) for trial in _best_first(state)],
+        network=subject.network,
+        brain=subject.brain,
+        metric=metric,
+        status=subject.status,
+        status_note=subject.note,
+        cards=list(_cards(metric, state, subject.plan)),
+        facts=subject.facts,
+        best=subject.model,
+        charts=list(_charts(state, series, subject.plan)),
+        names=subject.searched,
+        rows=[_row(subject.searched, state, trial) for trial in _best_first(state)],
         failures=_failures(state),
         version=raytao.__version__,
-        written=_time(now.timestamp(), now),
+        written=moment(now.timestamp(), now),
+        source=subject.source,
     )
 
 
@@ -135,35 +196,36 @@ def _status_note(setup: Setup, state: RunState, *, driven: bool) -> tuple[str, s
     return "No raytao drives it here; go on with", f"raytao resume {folder}"
 
 
-def _cards(setup: Setup, state: RunState, plan: Plan) -> Iterator[tuple[str, str, list[str]]]:
+def _cards(metric: str, state: RunState, plan: Plan) -> Iterator[tuple[str, str, list[str]]]:
     """Name, value and further lines of what a reader wants to know first."""
     best = state.incumbent
     if best is None:
-        yield f"Best {setup.metric}", NOTHING, ["no recommendation has a result"]
+        yield f"Best {metric}", NOTHING, ["no recommendation has a result"]
     else:
         lines = [describe_best(best), *gain(state).splitlines()]
-        yield f"Best {setup.metric}", number(best.value), lines
+        yield f"Best {metric}", number(best.value), lines
     tested = state.measured
     if tested and tested.reason:
         yield "Test set", NOTHING, [f"not measured: {tested.reason}"]
     elif tested:
         metrics = tested.metrics
-        same = metrics.get(f"test_{setup.metric.removeprefix('val_')}")
+        same = metrics.get(f"test_{metric.removeprefix('val_')}")
         value = NOTHING if same is None else number(same)
         yield "Test set", value, [measured(metrics), "held out, measured once"]
-    bound = "" if plan.exact else "at most "
+    bound = " of " if plan.exact else " of at most "
     failed = len(state.by_phase(Phase.FAILED))
     end = whole(state, plan)
-    lines = [f"{len(state.trials)} of {bound}{end.trials} recommendations"]
+    trials, epochs = (f"{bound}{n}" if plan.rows else "" for n in (end.trials, end.epochs))
+    lines = [f"{len(state.trials)}{trials} recommendations"]
     lines += [f"{failed} of them failed"] if failed else []
-    yield "Epochs trained", f"{state.epochs} of {bound}{end.epochs}", lines
+    yield "Epochs trained", f"{state.epochs}{epochs}", lines
 
 
 def _facts(
     setup: Setup, records: Sequence[Record], state: RunState, now: datetime
 ) -> Iterator[tuple[str, str]]:
     brain = setup.identity()["brain"]
-    given = [f"{k} {_plain(v)}" for k, v in brain.items() if k != "name" and v is not None]
+    given = [f"{k} {plain(v)}" for k, v in brain.items() if k != "name" and v is not None]
     yield "Network", setup.card.name
     yield "Brain", ", ".join([brain["name"], *given])
     yield "Metric", f"{setup.metric}, {setup.direction.value}; recommendations are compared by it"
@@ -172,8 +234,8 @@ def _facts(
     began, last = records[0].at, records[-1].at
     driven = state.driven  # by clocks that never jump; early logs do not tell it
     worked = f", after {clock(driven)} of work" if driven else ""
-    yield "Began", _time(began, now)
-    yield "Last news", f"{_time(last, now)}{worked}"
+    yield "Began", moment(began, now)
+    yield "Last news", f"{moment(last, now)}{worked}"
     yield "raytao", ", ".join(_versions(records))
     yield "Results", str(setup.results)
 
@@ -184,7 +246,8 @@ def _versions(records: Sequence[Record]) -> list[str]:
     return list(dict.fromkeys(e.version for e in drove if isinstance(e, Opened | Resumed)))
 
 
-def _time(at: float, now: datetime) -> str:
+def moment(at: float, now: datetime) -> str:
+    """A time of the wall clock, in the zone of ``now``."""
     return f"{datetime.fromtimestamp(at, tz=now.tzinfo):%Y-%m-%d %H:%M %Z}".strip()
 
 
@@ -200,26 +263,30 @@ def _best_model(setup: Setup, state: RunState) -> dict[str, object] | None:
     trains = state.trials[best.trial].phase in (Phase.RUNNING, Phase.OFFERED)
     recommendation = layout.recommendation(best.trial, setup.spec.format)
     shown = setup.results / layout.BEST_MODEL
-    weights = shown / layout.checkpoint(best.epoch)
+    weights = shown / layout.checkpoint(best.epoch, setup.network.checkpoint_suffix)
     kept = not isinstance(setup.network, Function) or weights.is_file()
     return {
         "file": str(weights) if kept else "",
         "spec": str((shown if kept else setup.results) / recommendation),
         "trial": best.trial,
         "trains": trains,
+        "compared": True,
         "loads": type(setup.network).load is not Network.load,
-        "changed": [(name, _plain(params[name]), _plain(own.get(name))) for name in changed],
+        "changed": [(name, plain(params[name]), plain(own.get(name))) for name in changed],
         "same": [name for name in params if name not in changed],
         "commands": [
             f"raytao evaluate {shlex.quote(folder)}",
             f"raytao export-model {shlex.quote(folder)} --format onnx",
         ],
+        "note": (
+            f"{setup.card.name} gives raytao no module to load: the file is what its trainer "
+            "saved, if it saved anything."
+        ),
         "python": f"import raytao\nmodel = raytao.open({folder!r}).best.load()",
     }
 
 
-def _charts(state: RunState, records: Sequence[Record], plan: Plan) -> Iterator[_Chart]:
-    series = improvements(records)
+def _charts(state: RunState, series: Sequence[Improvement], plan: Plan) -> Iterator[_Chart]:
     drawn: list[tuple[str, Figure | None, str, bool]] = [
         ("best", charts.incumbent(state, series), captions.incumbent(state, series), False),
         ("curves", charts.learning_curves(state), captions.learning_curves(state), False),
@@ -246,19 +313,18 @@ def _best_first(state: RunState) -> list[TrialState]:
     return sorted(state.trials.values(), key=place)
 
 
-def _row(setup: Setup, state: RunState, trial: TrialState) -> _Row:
+def _row(names: Sequence[str], state: RunState, trial: TrialState) -> _Row:
     best = state.best_of(trial)
     leader = state.incumbent
     return _Row(
         number=trial.number,
         result=number(best.value) if best else NOTHING,
         best_epoch=str(best.epoch) if best else NOTHING,
-        epochs=f"{trial.epochs}/{trial.budget}",
+        epochs=progress(trial),
         state=trial.phase.value,
         leads=leader is not None and leader.trial == trial.number,
         values=tuple(
-            _plain(trial.params[name]) if name in trial.params else NOTHING
-            for name in setup.space.names
+            plain(trial.params[name]) if name in trial.params else NOTHING for name in names
         ),
         why=" → ".join(trial.why),
     )
@@ -280,7 +346,7 @@ def _shortened(text: str) -> str:
     return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]} …"
 
 
-def _plain(value: Json) -> str:
+def plain(value: Json) -> str:
     """A value as it would be written in a spec, floats to six digits."""
     match value:
         case bool():

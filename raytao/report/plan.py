@@ -12,6 +12,8 @@ from rich.table import Table
 from raytao.brains.base import Plan
 from raytao.report.ranges import range_of
 from raytao.report.visible import visible
+from raytao.report.words import clock, plural
+from raytao.setup.price import HOUR, Estimate
 from raytao.setup.schedule import Forecast
 from raytao.setup.setup import Setup
 
@@ -96,6 +98,30 @@ def _totals(setup: Setup, found: Forecast) -> Iterator[tuple[str, str]]:
     if found.disk is not None and found.checkpoint is not None:
         each = f"{found.checkpoint / MEGABYTE:.2f} MB each"
         yield "disk", f"at most {found.disk / MEGABYTE:.1f} MB of checkpoints ({each})"
+    if found.estimate is not None:
+        yield from _taken(found.estimate)
+
+
+def _taken(taken: Estimate) -> Iterator[tuple[str, str]]:
+    """Time, GPU hours and price; the second number is for GPUs that are kept while idle."""
+    rates, most = taken.rates, "" if taken.exact else "at most "
+    workers = f"{rates.workers} {plural(rates.workers, 'worker')}"
+    each = f"{rates.minutes_per_epoch:g} minutes an epoch"
+    time = clock(taken.hours * HOUR * 60)
+    yield "time", f"{most}{time} of training on {workers}, {each}"
+    if rates.retrain:
+        yield "epochs paid", f"{most}{taken.epochs}: who is promoted trains anew"
+    if rates.gpus:
+        held = f"{taken.held_gpu_hours:.2f} if all {workers} are kept to the end"
+        yield "GPU hours", f"{most}{taken.gpu_hours:.2f}{_kept(rates.workers, held)}"
+    if taken.cost is not None and taken.held_cost is not None:
+        held = f"{taken.held_cost:.2f} if all {workers} are kept to the end"
+        price = f"{rates.gpu_price:g} a GPU hour"
+        yield "cost", f"{most}{taken.cost:.2f} at {price}{_kept(rates.workers, held)}"
+
+
+def _kept(workers: int, what: str) -> str:
+    return f"; {what}" if workers > 1 else ""
 
 
 def schedule_table(plan: Plan) -> Table:

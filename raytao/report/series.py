@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import quantiles
@@ -38,13 +38,30 @@ def improvements(records: Sequence[Record]) -> tuple[Improvement, ...]:
     )
     if opened is None:
         return ()
-    metric, direction = opened.metric, Direction(opened.direction)
     failed = {r.event.trial for r in records if isinstance(r.event, Broke)}
     reports = [r.event for r in records if isinstance(r.event, Reported)]
+    return leads(reports, opened.metric, Direction(opened.direction), never=failed)
+
+
+def leads(
+    reports: Iterable[Reported], metric: str, direction: Direction, never: Collection[int]
+) -> tuple[Improvement, ...]:
+    """Those among ``reports`` that were better than all before them; see ``improvements``.
+
+    Args:
+        reports: in the order in which they came; of epochs between them nothing is known.
+        metric: by which they are compared.
+        direction: which way it is better.
+        never: trials that have no result: their epochs count, their values do not.
+    """
     found: list[Improvement] = []
-    for after, report in enumerate(reports, start=1):
+    reached: dict[int, int] = {}
+    after = 0
+    for report in reports:
+        after += report.epoch - reached.get(report.trial, 0)
+        reached[report.trial] = report.epoch
         value = report.metrics.get(metric)
-        if value is None or report.trial in failed:
+        if value is None or report.trial in never:
             continue
         score = direction.score(value)
         if not found or score > found[-1].score:

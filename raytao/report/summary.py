@@ -30,8 +30,9 @@ def _lines(state: RunState, results: Path, seconds: float | None) -> Iterator[st
         yield "best model   none: no trial has a result"
     else:
         metric = state.opened.metric if state.opened else "metric"
-        model = results / layout.BEST_MODEL / layout.checkpoint(best.epoch)
-        if model.is_file():
+        shown = (results / layout.BEST_MODEL).glob(layout.checkpoint(best.epoch, ".*"))
+        model = next(shown, None)  # trainers of other people's have endings of their own
+        if model is not None:
             yield f"best model   {model}"
         else:
             values = state.trials[best.trial].params.items()

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from raytao.brains.base import Plan
 from raytao.report.visible import visible
-from raytao.report.words import clock, describe_best, gain
+from raytao.report.words import NOTHING, clock, describe_best, gain, progress
 from raytao.runs.eta import Remaining, whole
 from raytao.runs.state import Phase, RunState, TrialState
 
@@ -25,23 +25,30 @@ _STYLE = {
 }
 
 
-def indicators(state: RunState, left: Remaining, plan: Plan) -> Table:
-    """TAO's four status indicators."""
+def indicators(state: RunState, left: Remaining | None, plan: Plan) -> Table:
+    """TAO's four status indicators.
+
+    Args:
+        state: the run.
+        left: what is left of it; None where a foreign run does not tell.
+        plan: what was planned; no rows where that is not known.
+    """
     metric = state.opened.metric if state.opened else "metric"
     best = state.incumbent
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim")
     table.add_column()
     end = whole(state, plan)
-    table.add_row("Current experiment", f"{len(state.trials)} of {end.trials}")
-    table.add_row("Epochs pending", f"{left.epochs} of {end.epochs}")
-    table.add_row("Time remaining", clock(left.seconds))
-    if left.budget:
+    trials, epochs = (f" of {n}" if plan.rows else "" for n in (end.trials, end.epochs))
+    table.add_row("Current experiment", f"{len(state.trials)}{trials}")
+    table.add_row("Epochs pending", f"{left.epochs}{epochs}" if left else NOTHING)
+    table.add_row("Time remaining", clock(left.seconds if left else None))
+    if left and left.budget:
         table.add_row("Budget used", _cell(left.budget))
-    shown = f"{metric} {best.value:.4f}  ({describe_best(best)})" if best else "–"
+    shown = f"{metric} {best.value:.4f}  ({describe_best(best)})" if best else NOTHING
     table.add_row("Best so far", _cell(shown))
-    if best:
-        table.add_row("", gain(state))
+    if best and (words := gain(state)):
+        table.add_row("", words)
     return table
 
 
@@ -86,8 +93,8 @@ def _row(trial: TrialState, state: RunState) -> tuple[str, ...]:
     why = trial.failure.reason if trial.failure else trial.why[-1]
     return (
         str(trial.number),
-        f"{trial.epochs}/{trial.budget}",
-        f"{best.value:.4f}" if best else "–",
+        progress(trial),
+        f"{best.value:.4f}" if best else NOTHING,
         trial.phase.value,
         why,
     )

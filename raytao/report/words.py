@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Final
 
 from raytao.networks.function import LOOP
-from raytao.runs.state import Best, RunState
+from raytao.runs.state import Best, RunState, TrialState
 from raytao.types import SCORE
+
+NOTHING: Final = "–"
+"""What stands where nobody knows."""
 
 
 def clock(seconds: float | None) -> str:
     """``0:04:10``; a dash where nobody knows."""
-    return "–" if seconds is None else str(timedelta(seconds=round(seconds)))
+    return NOTHING if seconds is None else str(timedelta(seconds=round(seconds)))
 
 
 def gain(state: RunState) -> str:
-    """How much better the incumbent is than recommendation 0; two lines if budgets differ."""
+    """How much better the incumbent is than recommendation 0; two lines if budgets differ.
+
+    Empty where that is not the user's own spec.
+    """
     best, base = state.incumbent, state.baseline
+    if not state.has_own_spec:
+        return ""
     if best is None or base is None:
         return "your spec (recommendation 0) has no result to compare with"
     if best.trial == base.trial:
@@ -33,6 +42,11 @@ def gain(state: RunState) -> str:
 def plural(count: float, word: str) -> str:
     """``epoch`` or ``epochs``."""
     return word if count == 1 else f"{word}s"
+
+
+def progress(trial: TrialState) -> str:
+    """Epochs trained of those granted; without these where a foreign run does not tell them."""
+    return f"{trial.epochs}/{trial.budget}" if trial.budget else str(trial.epochs or NOTHING)
 
 
 def describe_best(best: Best) -> str:

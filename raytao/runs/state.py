@@ -86,8 +86,8 @@ class TrialState:
 
     @property
     def epochs(self) -> int:
-        """Epochs whose metrics are known; they come without gaps."""
-        return len(self.history)
+        """The last epoch whose metrics are known; of our runs all before it are known, too."""
+        return next(reversed(self.history), 0)
 
     @property
     def best_score(self) -> float | None:
@@ -111,10 +111,11 @@ class RunState:
     """What is known about a run after some prefix of its log.
 
     ``opened`` is what the run is now: its first record, or what it was changed to since.
-    ``first`` is the first trial of the search that goes on: 0, unless the search began anew.
-    ``launched`` is the trial that was leased last; ``recent`` holds what the last epochs took,
-    and ``gpu_seconds`` what all took, times their GPUs. ``alike`` counts the failures in a row
-    that had one cause and one reason: no trial came to its rung between them.
+    ``first`` is the first trial of the search that goes on: 0, unless the search began anew; it is
+    the user's own spec, unless ``has_own_spec`` is false: TAO's runs begin with a random one.
+    ``launched`` is the trial that was leased last, ``begun`` whether the latest driver leased any.
+    ``recent`` holds what the last epochs took, ``gpu_seconds`` what all took, times their GPUs.
+    ``alike`` failures in a row had one cause and reason, ``last_failure``, with no rung between.
     """
 
     def __init__(self) -> None:
@@ -126,16 +127,16 @@ class RunState:
         self.stopped: Stopped | None = None
         self.finished: Finished | None = None
         self.launched: int | None = None
+        self.begun = False
         self.recent: deque[float] = deque(maxlen=RECENT)
         self.gpu_seconds = 0.0
-        self.alike = 0
-        self.next_seq = 0
+        self.alike = self.next_seq = 0
+        self.has_own_spec = True
         self._chapters: list[tuple[int, Opened]] = []
         self._leased: set[int] = set()
-        self._last_failure = ("", "")
+        self.last_failure = ("", "")
         self._void_attempts = 0
-        self._driven_before = 0.0
-        self._up = 0.0
+        self._driven_before = self._up = 0.0
 
     @classmethod
     def fold(cls, records: Iterable[Record]) -> RunState:
@@ -223,7 +224,7 @@ class RunState:
                 self.offers.remove(trial.number)
                 self._put(trial, Phase.RUNNING)
                 trial.attempt = attempt
-                self.launched = trial.number
+                self.launched, self.begun = trial.number, True
             case Placed():
                 trial.place = event
             case Lost():
@@ -249,8 +250,8 @@ class RunState:
     def _count_alike(self, cause: str, reason: str) -> None:
         """Numbers in a reason (an address, a size) do not make it another one."""
         failure = (cause, re.sub(r"\d+", "#", reason))
-        self.alike = self.alike + 1 if failure == self._last_failure else 1
-        self._last_failure = failure
+        self.alike = self.alike + 1 if failure == self.last_failure else 1
+        self.last_failure = failure
 
     def _change(self, event: Changed) -> None:
         if self.opened is None:
@@ -286,7 +287,7 @@ class RunState:
 
     def _resume(self) -> None:
         self.finished = self.stopped = None
-        self.alike = 0
+        self.alike, self.begun = 0, False
         self._driven_before, self._up = self.driven, 0.0
         out = sorted(self._leased)
         for number in out:
@@ -317,8 +318,6 @@ class RunState:
             case Decision.STOP if trial.phase is not Phase.FAILED:
                 self._put(trial, Phase.FINISHED)
                 self.alike = 0
-            case _:
-                pass
         for number in event.retire:
             if self.trials[number].phase is not Phase.FAILED:
                 self._put(self.trials[number], Phase.RETIRED)
@@ -382,7 +381,8 @@ class RunState:
     @property
     def baseline(self) -> Best | None:
         """The user's own spec: recommendation 0, or the first after the search began anew."""
-        return self.best_of(self.trials[self.first]) if self.first in self.trials else None
+        known = self.has_own_spec and self.first in self.trials
+        return self.best_of(self.trials[self.first]) if known else None
 
     def _winner(self, trials: Iterable[TrialState]) -> Best | None:
         candidates = [best for t in trials if (best := self.best_of(t)) is not None]

@@ -7,7 +7,7 @@ was searched there and is fixed here tells something only where its value is our
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,10 +17,13 @@ from raytao.errors import FolderError, SettingsError, SpaceError, Where
 from raytao.networks.function import Function
 from raytao.runs.state import Best, RunState
 from raytao.setup.chapters import Chapters
+from raytao.setup.findings import Finding, Findings
 from raytao.setup.folder import open_folder
+from raytao.setup.foreign import foreign_findings
 from raytao.setup.initial import listed, other_values
 from raytao.setup.setup import Setup
-from raytao.spec import flatten
+from raytao.spec import reachable
+from raytao.tao.foreign import is_foreign
 from raytao.types import Json, Params
 
 OUTSIDE: Final = "have values that are not searched here"
@@ -66,7 +69,7 @@ class Earlier:
 
 
 def read_earlier(setup: Setup, name: str, folder: Path, where: Where) -> Earlier:
-    """Read a run folder, of a run that is over or goes on.
+    """Read a results folder of raytao or of TAO, of a run that is over or goes on.
 
     Args:
         setup: the run that begins.
@@ -83,58 +86,86 @@ def read_earlier(setup: Setup, name: str, folder: Path, where: Where) -> Earlier
             f"{name} is this run's own folder", where=where, remedy="a run goes on by itself"
         )
     try:
-        other, state = open_folder(folder)
+        told = _findings(setup, name, folder, where)
     except FolderError as error:
         remedy = error.remedy or "name the results folder of a run, or leave it out"
-        raise FolderError(error.message, where=where, remedy=remedy) from error
-    _refuse_other(setup, other, name, where)
-    scored = [best for trial in state.trials.values() if (best := state.best_of(trial))]
+        said = f"{error.where}: {error.message}" if error.where else error.message
+        raise FolderError(said, where=where, remedy=remedy) from error
     shares = dict(
-        zip((one.trial for one in scored), regrets([one.score for one in scored]), strict=True)
+        zip(
+            (one.trial for one in told.found),
+            regrets([one.score for one in told.found]),
+            strict=True,
+        )
     )
-    reader = _Reader(setup, other, state)
-    results = tuple(reader.results(scored, shares))
-    base = state.baseline
+    reader = _Reader(setup)
+    results = tuple(reader.results(told.found, shares))
     return Earlier(
         name=name,
         results=results,
-        baseline=None if base is None else shares[base.trial],
-        notes=tuple(_notes(setup, other, name, len(scored), reader.skipped)),
+        baseline=None if told.baseline is None else shares[told.baseline],
+        notes=(*told.notes, *_notes(setup, told, name, reader.skipped)),
+    )
+
+
+def _findings(setup: Setup, name: str, folder: Path, where: Where) -> Findings:
+    """What a run of raytao, or one of TAO, found."""
+    if is_foreign(folder):
+        return foreign_findings(setup, name, folder, where)
+    other, state = open_folder(folder)
+    _refuse_other(setup, other, name, where)
+    chapters = Chapters(other, state)
+    scored = [best for trial in state.trials.values() if (best := state.best_of(trial))]
+    return Findings(
+        found=tuple(_finding(state, chapters, best) for best in scored),
+        baseline=None if state.baseline is None else state.baseline.trial,
+        searched=other.space.names,
+        spec=reachable(other.spec.plain()),
+    )
+
+
+def _finding(state: RunState, chapters: Chapters, best: Best) -> Finding:
+    """A trial under the setup that it was proposed under."""
+    chapter = chapters.of(best.trial)
+    return Finding(
+        trial=best.trial,
+        epoch=best.epoch,
+        score=best.score,
+        network=chapter.settings.network,
+        searched=state.trials[best.trial].params,
+        spec=reachable(chapter.spec.plain()),
+        data=state.opened_for(best.trial).setup.get("data"),
     )
 
 
 class _Reader:
-    """Reads trials under the setups that they were proposed under; counts what cannot be used."""
+    """Reads what was found in this run's words; counts what cannot be used."""
 
-    def __init__(self, setup: Setup, other: Setup, state: RunState) -> None:
+    def __init__(self, setup: Setup) -> None:
         self.skipped: Counter[str] = Counter()
         self._space = setup.space
         self._network = setup.settings.network
-        self._own = flatten(setup.spec.plain())
-        self._state = state
-        self._chapters = Chapters(other, state)
+        self._own = reachable(setup.spec.plain())
 
-    def results(self, scored: list[Best], shares: Mapping[int, float]) -> Iterator[Result]:
-        for best in scored:
-            params = self._params(best.trial)
+    def results(self, found: Sequence[Finding], shares: Mapping[int, float]) -> Iterator[Result]:
+        for one in found:
+            params = self._params(one)
             if isinstance(params, str):
                 self.skipped[params] += 1
             else:
-                regret = shares[best.trial]
-                data = self._state.opened_for(best.trial).setup.get("data")
-                yield Result(best.trial, params, best.epoch, best.score, regret, data)
+                yield Result(one.trial, params, one.epoch, one.score, shares[one.trial], one.data)
 
-    def _params(self, number: int) -> Params | str:
+    def _params(self, one: Finding) -> Params | str:
         """A trial's configuration in this run's space, or why it has none."""
-        chapter = self._chapters.of(number)
-        if chapter.settings.network != self._network:
+        if one.network != self._network:
             return OTHER_NETWORK
-        searched = self._state.trials[number].params
-        values = {**flatten(chapter.spec.plain()), **searched}
-        for name in searched:
+        values = {**one.spec, **one.searched}
+        for name in one.searched:
             if name not in self._space.names and self._own.get(name) != values[name]:
                 return f"have another {name} than your spec, where it is not searched"
-        taken = {name: values[name] for name in self._space.names if name in values}
+        if untold := next((name for name in self._space.names if name not in values), None):
+            return f"do not tell their {untold}, which is searched here"
+        taken = {name: values[name] for name in self._space.names}
         try:
             params = self._space.of_spec({**self._own, **taken})
         except SpaceError:
@@ -167,17 +198,14 @@ def _described(setup: Setup) -> dict[str, str]:
     }
 
 
-def _notes(
-    setup: Setup, other: Setup, name: str, count: int, skipped: Counter[str]
-) -> Iterator[str]:
-    if count == 0:
+def _notes(setup: Setup, told: Findings, name: str, skipped: Counter[str]) -> Iterator[str]:
+    if not told.found:
         yield f"{name} has no result yet"
-    spec = flatten(other.spec.plain())
-    if others := other_values(setup, spec, besides=other.space.names):
+    if others := other_values(setup, told.spec, besides=told.searched):
         yield (
             f"{name} had other values than your spec in {listed(others)}, which "
             f"{'is' if len(others) == 1 else 'are'} not searched"
         )
     if skipped:
         reasons = ", ".join(f"{n} {reason}" for reason, n in skipped.most_common())
-        yield f"{name}: {skipped.total()} of {count} results cannot be used: {reasons}"
+        yield (f"{name}: {skipped.total()} of {len(told.found)} results cannot be used: {reasons}")

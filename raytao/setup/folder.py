@@ -21,6 +21,7 @@ from raytao.setup.damage import copy_kept, refuse_lost_log, repair_told
 from raytao.setup.reopen import reopen
 from raytao.setup.setup import Setup
 from raytao.tao import layout
+from raytao.tao.foreign import is_foreign
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ def inspect_folder(setup: Setup, *, resume: bool, allow_changed: bool = False) -
     with copy_kept(folder):
         state = RunState.fold(read_log(LocalStore(folder), layout.EVENTS))
     if state.opened is None:
+        _refuse_foreign(folder, remedy="choose another results_dir: nothing there was touched")
         refuse_lost_log(folder)
         if folder.is_dir() and any(path.name not in OURS for path in folder.iterdir()):
             raise FolderError(
@@ -177,9 +179,21 @@ def read_state(folder: Path) -> RunState:
     with repair_told(folder):
         state = RunState.fold(read_log(LocalStore(folder), layout.EVENTS))
     if state.opened is None:
+        _refuse_foreign(folder, remedy="raytao status, raytao report and warm_start read it")
         refuse_lost_log(folder)
         raise FolderError(
-            f"{folder} holds no raytao run: there is no {layout.EVENTS} in it",
-            remedy="give the results folder that `raytao run` printed",
+            f"{folder} holds no raytao run: there is no {layout.EVENTS} in it, and no "
+            f"{layout.CONTROLLER} of TAO",
+            remedy="give the results folder that `raytao run` printed, or one that TAO wrote",
         )
     return state
+
+
+def _refuse_foreign(folder: Path, *, remedy: str) -> None:
+    """Refuse a folder of TAO's own, where a run of raytao is to be.
+
+    Raises:
+        FolderError: with what can be done instead.
+    """
+    if is_foreign(folder):
+        raise FolderError(f"{folder} holds a run of TAO, not of raytao", remedy=remedy)
