@@ -21,7 +21,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -97,11 +97,16 @@ class PlanRow:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a brain will train: exact unless ``exact`` is False (then an upper bound)."""
+    """What a brain will train: exact unless ``exact`` is False (then an upper bound).
+
+    ``waits`` tells what has to be over before the next of its kind begins: a bracket's rung, a
+    whole bracket, or every single trial.
+    """
 
     rows: tuple[PlanRow, ...]
     notes: tuple[str, ...] = ()
     exact: bool = True
+    waits: Literal["rungs", "brackets", "trials"] = "rungs"
 
     @property
     def trials(self) -> int:

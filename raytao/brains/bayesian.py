@@ -81,7 +81,10 @@ class Bayesian(FullLength):
         """
         size = self._task.space.size
         trials = self._limit if size is None or self._compat else min(self._limit, size)
-        return Plan((PlanRow(bracket=0, rung=0, trials=trials, epochs=self._task.epochs),))
+        return Plan(
+            (PlanRow(bracket=0, rung=0, trials=trials, epochs=self._task.epochs),),
+            waits="rungs" if self._compat is None else "trials",
+        )
 
     def describe(self) -> Mapping[str, Json]:
         """TAO's keys, as the proposer knows them."""

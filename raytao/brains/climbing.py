@@ -199,6 +199,7 @@ class Climbing:
             "expt_iter": counts[reached],
             "complete": not self._may_go_on and not any(line.runs for line in self._trials),
             "epoch_number": self._rungs[reached],
+            "resume_epoch_number": self._rungs[reached - 1] if reached else 0,
             "epoch_multiplier": 1,
             "ni": {"0": counts},
             "ri": {"0": list(self._rungs)},

@@ -75,6 +75,7 @@ class Climb:
                 )
             ),
             notes=self.notes,
+            waits="rungs" if self.overlap else "brackets",
         )
 
 
@@ -199,8 +200,8 @@ class Ladders:
     def describe(self) -> Mapping[str, Json]:
         """TAO's counters (TAO facts §4.3), of the first bracket that is not over.
 
-        ``epoch_number`` is the open rung's target, and ``ri`` times ``epoch_multiplier`` is
-        always epochs.
+        ``epoch_number`` is the open rung's target, ``resume_epoch_number`` that of the rung from
+        which its trials go on; ``ri`` times ``epoch_multiplier`` is always epochs.
         """
         ladders = self._ladders
         current = next(
@@ -213,6 +214,7 @@ class Ladders:
             "expt_iter": len(ladders[current].members),
             "complete": all(ladder.over for ladder in ladders),
             "epoch_number": self._brackets[current].budgets[rung],
+            "resume_epoch_number": self._brackets[current].budgets[rung - 1] if rung else 0,
             "epoch_multiplier": unit,
             "ni": {str(b): list(bracket.sizes) for b, bracket in enumerate(self._brackets)},
             "ri": {

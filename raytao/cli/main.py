@@ -197,13 +197,34 @@ def redraw(folder: Path) -> None:
 @main.command()
 @click.argument("run")
 @click.argument("assignments", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option(
+    "--minutes-per-epoch", type=float, metavar="M", help="Estimate the time: an epoch takes M."
+)
+@click.option(
+    "--workers", type=int, metavar="N", help="Trials at once; default: the run's slots, or 1."
+)
+@click.option(
+    "--gpu-price", type=float, metavar="P", help="Estimate the cost: an hour of a GPU costs P."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def plan(run: str, assignments: tuple[str, ...], as_json: bool) -> None:
-    """Show what a run will train: schedule, epochs, disk. Starts nothing."""
+def plan(
+    run: str,
+    assignments: tuple[str, ...],
+    minutes_per_epoch: float | None,
+    workers: int | None,
+    gpu_price: float | None,
+    as_json: bool,
+) -> None:
+    """Show what a run will train: schedule, epochs, disk. Starts nothing.
+
+    With the minutes of an epoch, from one that you have trained: time, GPU hours and cost too.
+    """
     from raytao.cli.planning import show_plan
     from raytao.setup.resolve import resolve
+    from raytao.setup.schedule import rates
 
-    show_plan(resolve(run, assignments), as_json=as_json)
+    setup = resolve(run, assignments)
+    show_plan(setup, rates(setup, minutes_per_epoch, workers, gpu_price), as_json=as_json)
 
 
 @main.command()
@@ -215,6 +236,17 @@ def status(folder: Path, watch: bool, as_json: bool) -> None:
     from raytao.cli.status import show_status
 
     show_status(folder, watch=watch, as_json=as_json)
+
+
+@main.command()
+@click.argument("folder", type=Place())
+@click.option("-n", "number", type=click.IntRange(min=0), metavar="N", help="Of which trial.")
+@click.option("-f", "--follow", is_flag=True, help="Print what comes, until the trial's end.")
+def logs(folder: Path, number: int | None, follow: bool) -> None:
+    """Show what a trial of the run in FOLDER printed; default: of the one launched last."""
+    from raytao.cli.logs import show_log
+
+    show_log(folder, number, follow=follow)
 
 
 @main.command()
@@ -332,16 +364,26 @@ def export_model(
 
 @main.command()
 @click.argument("network", required=False)
+@click.option("--every", is_flag=True, help="Count every network's parameters, a line each.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def params(network: str | None, as_json: bool) -> None:
+def params(network: str | None, every: bool, as_json: bool) -> None:
     """Show a network's parameters, metrics and data sets.
 
-    Which parameters are searched by default, which may be added, and which may not. Without
-    NETWORK: the networks there are.
+    Which parameters are searched by default, which may be added, and which may not. NETWORK is a
+    name, NAME@7.3 for what an installed nvidia-tao-core says of it, or a folder with a card.
+    Without NETWORK: the networks there are.
     """
+    from raytao.cli.networks import show_every, show_networks
     from raytao.cli.params import show_params
 
-    show_params(network, as_json=as_json)
+    if every and network is not None:
+        raise click.UsageError("--every takes no NETWORK")
+    if every:
+        show_every(as_json=as_json)
+    elif network is None:
+        show_networks(as_json=as_json)
+    else:
+        show_params(network, as_json=as_json)
 
 
 if __name__ == "__main__":

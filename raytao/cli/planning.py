@@ -7,13 +7,15 @@ import json
 import click
 
 from raytao.report.plan import plan_text
+from raytao.setup.price import Estimate, Rates
 from raytao.setup.schedule import Forecast, forecast
 from raytao.setup.setup import Setup
+from raytao.types import Json
 
 
-def show_plan(setup: Setup, *, as_json: bool) -> None:
-    """Print the plan on stdout."""
-    found = forecast(setup)
+def show_plan(setup: Setup, rates: Rates | None, *, as_json: bool) -> None:
+    """Print the plan on stdout, and what it takes at ``rates``."""
+    found = forecast(setup, rates)
     if as_json:
         click.echo(json.dumps(plan_json(setup, found), indent=2))
     else:
@@ -41,5 +43,20 @@ def plan_json(setup: Setup, found: Forecast) -> dict[str, object]:
         "disk_bytes": found.disk,
         "checkpoint_gb": setup.settings.checkpoint_gb,
         "budget": {key: limit for key, limit in vars(setup.budget).items() if limit is not None},
+        "estimate": None if found.estimate is None else estimate_json(found.estimate),
         "notes": [*setup.notes, *found.notes],
+    }
+
+
+def estimate_json(taken: Estimate) -> dict[str, Json]:
+    """Time, GPU hours and price as data, and what they were made of."""
+    return {
+        **vars(taken.rates),
+        "epochs": taken.epochs,
+        "hours": taken.hours,
+        "exact": taken.exact,
+        "gpu_hours": taken.gpu_hours,
+        "held_gpu_hours": taken.held_gpu_hours,
+        "cost": taken.cost,
+        "held_cost": taken.held_cost,
     }

@@ -12,28 +12,32 @@ from rich.live import Live
 from rich.text import Text
 
 from raytao.brains.base import Plan
+from raytao.cli.foreign import show_foreign
 from raytao.report.progress import header
 from raytao.report.terminal import indicators, live, trials_table
 from raytao.report.visible import visible
 from raytao.report.words import clock, how_to_go_on, status_word
-from raytao.runs.eta import Remaining, remaining
 from raytao.runs.owner_file import Owner
 from raytao.runs.process import Life
 from raytao.runs.state import RunState
 from raytao.setup.folder import driver_of, is_driven, open_folder, read_state
+from raytao.setup.job import job_of, left_of
 from raytao.setup.setup import Setup
 from raytao.tao.export import controller_json, metadata_json
+from raytao.tao.foreign import is_foreign
 
 WATCH_SECONDS = 1.0
 
 
 def show_status(folder: Path, *, watch: bool, as_json: bool) -> None:
     """Print the state once, or until the run ends."""
+    if is_foreign(folder):
+        show_foreign(folder, watch=watch, as_json=as_json)
+        return
     setup, state = open_folder(folder)
     plan = setup.new_brain().plan()
     if as_json:
-        told = status_json(state, _left(state, plan, setup), driver_of(folder))
-        click.echo(json.dumps(told, indent=2))
+        click.echo(json.dumps(status_json(setup, state, folder), indent=2))
         return
     if watch:
         _watch(folder, setup, plan)
@@ -41,16 +45,18 @@ def show_status(folder: Path, *, watch: bool, as_json: bool) -> None:
     console = Console()
     console.print(Text(visible(header(setup), lines=True), style="bold"))
     console.print(_status_line(folder, state))
-    console.print(indicators(state, _left(state, plan, setup), plan))
+    console.print(indicators(state, left_of(setup, state, plan), plan))
     console.print(trials_table(state, limit=None))
 
 
-def status_json(state: RunState, left: Remaining, owner: Owner | None) -> dict[str, object]:
-    """TAO's indicators, the list of trials, and who has claimed the run."""
+def status_json(setup: Setup, state: RunState, folder: Path) -> dict[str, object]:
+    """TAO's indicators, list of trials and job payload, and who has claimed the run."""
+    owner, left = driver_of(folder), left_of(setup, state, setup.new_brain().plan())
     return {
         "status": status_word(state, driven=_drives(owner)),
-        "automl_metadata": metadata_json(state, left),
+        "automl_metadata": metadata_json(state, left, setup.card.unit),
         "controller": controller_json(state),
+        "tao": job_of(setup, state, folder),
         "owner": owner
         and {
             "host": owner.process.host,
@@ -96,14 +102,9 @@ def _watch(folder: Path, setup: Setup, plan: Plan) -> None:
     with Live(console=Console(), auto_refresh=False) as view:
         while True:
             state, goes_on = read_state(folder), is_driven(folder)
-            left = _left(state, plan, setup)
+            left = left_of(setup, state, plan)
             table = live(header(setup), state, left, plan)
             view.update(Group(table, _status_line(folder, state)), refresh=True)
             if state.finished or not goes_on:
                 return
             time.sleep(WATCH_SECONDS)
-
-
-def _left(state: RunState, plan: Plan, setup: Setup) -> Remaining:
-    at_once = max(1, len(state.running()), setup.settings.slots or 1)
-    return remaining(state, plan, at_once, setup.budget)

@@ -95,6 +95,17 @@ def withdraw(store: Store, request: Request) -> None:
         store.delete(layout.REQUEST)
 
 
+def waiting(store: Store, token: str) -> Ask | None:
+    """What the driver with ``token`` has been asked and has not taken up yet; looks only.
+
+    Raises:
+        StoreError: if that may not be read.
+    """
+    content = store.read(layout.REQUEST)
+    request = None if content is None else Request.from_bytes(content)
+    return None if request is None or request.to != token else request.ask
+
+
 class Inbox:
     """A driver's view of requests: each is seen once.
 

@@ -22,9 +22,10 @@ class BestModel:
     driver had staged, or not wholly removed, goes at once.
     """
 
-    def __init__(self, store: Store, suffix: str) -> None:
+    def __init__(self, store: Store, suffix: str, weights: str = ".pth") -> None:
         self._store = store
         self._suffix = suffix
+        self._weights = weights
         if store.list(layout.BEST_MODEL_STAGED):
             store.delete(layout.BEST_MODEL_STAGED)
         self._shown = self._on_disk()
@@ -66,7 +67,7 @@ class BestModel:
 
     def _stage(self, best: Best) -> bool:
         folder = layout.experiment(best.trial)
-        weights = layout.checkpoint(best.epoch)
+        weights = layout.checkpoint(best.epoch, self._weights)
         model = self._store.read(f"{folder}/{weights}")
         if model is None and not self._saves_nothing(folder):
             if best != self._missed:

@@ -40,6 +40,9 @@ TAO_STATUS: Mapping[Phase, str] = {
 }
 """TAO's trial states; to TAO a trial that reached its rung is a success."""
 
+LEFT_OFF = "canceled"
+"""TAO's state of a trial that had not come to its end when the run did."""
+
 SpecText = Callable[[int], str]
 """Number of a trial -> its entire train spec as text."""
 
@@ -51,10 +54,12 @@ class Exporter:
         store: the run's files.
         controller: whose state is drawn.
         spec_text: renders a recommendation's train spec.
-        suffix: of recommendation files: ``yaml`` or ``json``.
+        suffix: of recommendation files: ``yaml``, ``protobuf``, ….
         keep_all: keep every trial's checkpoints (TAO's automl_delete_intermediate_ckpt = false).
         quota: what the checkpoints are kept to; new trials are held back where it is too little.
         models: whether trials leave models, so that there is a best one to show.
+        weights: ending of weights files.
+        unit: what the network's spec counts: ``epochs``, or ``iters``.
     """
 
     def __init__(
@@ -67,14 +72,17 @@ class Exporter:
         keep_all: bool = False,
         quota: Quota | None = None,
         models: bool = True,
+        weights: str = ".pth",
+        unit: str = "epochs",
     ) -> None:
         self._store = store
         self._controller = controller
         self._spec_text = spec_text
         self._suffix = suffix
+        self._unit = unit
         self._retention = Retention(store, keep_all=keep_all, quota=quota)
         controller.hold = lambda: self._retention.hold(controller.state)
-        self._best_model = BestModel(store, suffix) if models else None
+        self._best_model = BestModel(store, suffix, weights) if models else None
         self._written: set[int] = set()
         self._seen = -1
         self._due = 0.0
@@ -108,7 +116,7 @@ class Exporter:
     def _draw_all(self, state: RunState, left: Remaining) -> None:
         self._json(layout.CONTROLLER, controller_json(state))
         self._json(layout.BRAIN, dict(self._controller.brain.describe()))
-        self._json(layout.METADATA, metadata_json(state, left))
+        self._json(layout.METADATA, metadata_json(state, left, self._unit))
         if state.launched is not None:
             self._json(layout.CURRENT, state.launched)
         if self._best_model is not None:
@@ -143,7 +151,7 @@ def _trial_json(
         "id": trial.number,
         "specs": dict(trial.params),
         "job_id": trial.job_id,
-        "status": TAO_STATUS[trial.phase],
+        "status": trial_status(trial, over=state.finished is not None),
         "result": own.value if own else None,
         "best_epoch_number": f"{own.epoch:03d}" if own else "",
         "metric": state.opened.metric if state.opened else "",
@@ -163,8 +171,31 @@ def _trial_json(
     return entry
 
 
-def metadata_json(state: RunState, left: Remaining) -> dict[str, Json]:
-    """TAO's status indicators, under TAO's key names."""
+def trial_status(trial: TrialState, *, over: bool) -> str:
+    """TAO's state of a trial; ``over``: nobody trains any more, whatever the trial waits for."""
+    waits = trial.phase in (Phase.OFFERED, Phase.RUNNING)
+    return LEFT_OFF if over and waits else TAO_STATUS[trial.phase]
+
+
+def metadata_json(state: RunState, left: Remaining, unit: str = "epochs") -> dict[str, Json]:
+    """What is in automl_metadata.json: TAO's indicators, and at the end how the run ended."""
+    drawn = indicators(state, left, unit)
+    tested = state.measured
+    if tested and tested.metrics:
+        drawn["test"] = dict(tested.metrics)
+    if state.finished:
+        drawn["status"] = state.finished.status
+    return drawn
+
+
+def indicators(state: RunState, left: Remaining, unit: str = "epochs") -> dict[str, Json]:
+    """TAO's status indicators, under TAO's key names.
+
+    Args:
+        state: the run.
+        left: what is left of it.
+        unit: what the network's spec counts, as a plural: ``epochs``, or ``iters``.
+    """
     best = state.incumbent
     metric = state.opened.metric if state.opened else ""
     each = left.epoch_seconds
@@ -175,14 +206,9 @@ def metadata_json(state: RunState, left: Remaining) -> dict[str, Json]:
         f"best_{metric}": best.value if best else 0.0,
         "Estimated time for automl completion": eta,
         "Current experiment number": len(state.trials),
-        "Number of epochs yet to start": float(left.epochs),
-        "Time per epoch in seconds": None if each is None else round(each, 2),
+        f"Number of {unit} yet to start": float(left.epochs),
+        f"Time per {unit.removesuffix('s')} in seconds": None if each is None else round(each, 2),
     }
     if best:
         drawn["Best experiment id"] = best.trial
-    tested = state.measured
-    if tested and tested.metrics:
-        drawn["test"] = dict(tested.metrics)
-    if state.finished:
-        drawn["status"] = state.finished.status
     return drawn

@@ -32,6 +32,8 @@ LOG: Final = "log.txt"
 STATUS: Final = "status.json"
 PROVENANCE: Final = "raytao.json"
 WEIGHTS: Final = "weights"
+WORKSPACE: Final = "trainer"
+"""In an experiment's folder: what a trainer of other people's keeps for itself."""
 TRAINED: Final = "train"
 """Where `raytao train -r` keeps a training of its own."""
 
@@ -46,6 +48,6 @@ def recommendation(trial: int, suffix: str = "yaml") -> str:
     return f"recommendation_{trial}.{suffix}"
 
 
-def checkpoint(epoch: int) -> str:
+def checkpoint(epoch: int, suffix: str = ".pth") -> str:
     """Weights file of an epoch, zero-padded as TAO's: ``weights/model_epoch_007.pth``."""
-    return f"{WEIGHTS}/model_epoch_{epoch:03d}.pth"
+    return f"{WEIGHTS}/model_epoch_{epoch:03d}{suffix}"

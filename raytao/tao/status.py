@@ -15,6 +15,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Final
 
+from raytao.networks.command.values import json_object, numbers
 from raytao.types import Json
 
 _SPAN: Final = re.compile(r"(?:(\d+) days?, )?(\d+):(\d{1,2}):(\d{1,2}(?:\.\d+)?)")
@@ -52,15 +53,13 @@ class StatusLine:
 
 def status_line(line: StatusLine) -> str:
     """Render a line, with its line end and in TAO's order of keys."""
-    when = line.when
     plain: dict[str, Json] = {
         "epoch": line.epoch,
         "max_epoch": line.max_epoch,
-        "time_per_epoch": _span_text(line.time_per_epoch),
-        "eta": _span_text(line.eta),
+        "time_per_epoch": span_text(line.time_per_epoch),
+        "eta": span_text(line.eta),
         "mode": "train" if line.training else None,
-        "date": f"{when.month}/{when.day}/{when.year}",
-        "time": f"{when.hour}:{when.minute}:{when.second}",
+        **date_and_time(line.when),
         "status": line.status.value,
         "verbosity": "ERROR" if line.status is Status.FAILURE else "INFO",
         "message": line.message or None,
@@ -71,6 +70,18 @@ def status_line(line: StatusLine) -> str:
     return json.dumps(kept, allow_nan=False) + "\n"
 
 
+def date_and_time(when: datetime) -> dict[str, str]:
+    """The keys ``date`` and ``time``, unpadded as TAO has them.
+
+    >>> date_and_time(datetime(2024, 8, 28, 9, 5, 7))
+    {'date': '8/28/2024', 'time': '9:5:7'}
+    """
+    return {
+        "date": f"{when.month}/{when.day}/{when.year}",
+        "time": f"{when.hour}:{when.minute}:{when.second}",
+    }
+
+
 def read_status(data: bytes) -> list[StatusLine]:
     """Read what can be read: torn and foreign lines are skipped, as are values not finite."""
     found = map(_parsed, data.split(b"\n"))
@@ -78,8 +89,10 @@ def read_status(data: bytes) -> list[StatusLine]:
 
 
 def _parsed(raw: bytes) -> StatusLine | None:
+    plain = json_object(raw)
+    if plain is None:
+        return None
     try:
-        plain = json.loads(raw)
         status = Status(plain["status"])
         when = _when(plain.get("date", ""), plain.get("time", ""))
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -92,8 +105,8 @@ def _parsed(raw: bytes) -> StatusLine | None:
         max_epoch=_count(plain.get("max_epoch")),
         time_per_epoch=_span(plain.get("time_per_epoch")),
         eta=_span(plain.get("eta")),
-        kpi=_numbers(plain.get("kpi")),
-        graphical=_numbers(plain.get("graphical")),
+        kpi=_finite(plain.get("kpi")),
+        graphical=_finite(plain.get("graphical")),
         training=plain.get("mode") == "train",
     )
 
@@ -108,27 +121,11 @@ def _count(value: Json) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _numbers(values: Json) -> dict[str, float]:
-    if not isinstance(values, Mapping):
-        return {}
-    numbers = {str(name): _number(value) for name, value in values.items()}
-    return {name: number for name, number in numbers.items() if number is not None}
+def _finite(values: Json) -> dict[str, float]:
+    return {name: value for name, value in numbers(values).items() if math.isfinite(value)}
 
 
-def _number(value: Json) -> float | None:
-    """A finite number, also as text or inside TAO's ``{"value": …, "x_min": …}``."""
-    if isinstance(value, Mapping):
-        value = value.get("value")
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _span_text(seconds: float | None) -> str | None:
+def span_text(seconds: float | None) -> str | None:
     """``H:MM:SS.ffffff``, hours not padded and not folded into days."""
     if seconds is None:
         return None

@@ -272,6 +272,7 @@ def test_brain_json_has_tao_s_counters() -> None:
         "expt_iter": 3,
         "complete": False,
         "epoch_number": 1,
+        "resume_epoch_number": 0,
         "epoch_multiplier": 1,
         "ni": {"0": [27, 9, 3, 1], "1": [9, 3, 1], "2": [6, 2]},
         "ri": {"0": [1, 3, 9, 27], "1": [3, 9, 27], "2": [9, 27]},
@@ -285,6 +286,7 @@ def test_tao_s_counters_follow_the_rungs() -> None:
         score(brain, trial, 2, 0.1 * trial)
     then = brain.describe()
     assert [then[key] for key in ("sh_iter", "expt_iter", "epoch_number")] == [1, 1, 6]
+    assert then["resume_epoch_number"] == 2
     score(brain, 2, 6, 0.9)
     assert brain.describe()["complete"] is True
 

@@ -216,6 +216,7 @@ class TestBrainJson:
             "expt_iter": 1,
             "complete": False,
             "epoch_number": 1,
+            "resume_epoch_number": 0,
             "epoch_multiplier": 1,
             "ni": {"0": [9, 3, 1], "1": [3, 1]},
             "ri": {"0": [1, 3, 9], "1": [3, 9]},
