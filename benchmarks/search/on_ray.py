@@ -191,6 +191,8 @@ class OneEpoch:
     threads: int = 1
     gpus: int = 0
     should_stop: bool = False
+    metric: str = METRIC
+    workspace: Path = Path("this trainer needs none")
     weights: bytes | None = None
     accuracy: float | None = None
 

@@ -66,7 +66,8 @@ def conduct(
 
 
 def _conduct(setup: Setup, watch: Watch, say: Say, *, allow_changed: bool, go_on: bool) -> Outcome:
-    from raytao.tune.launch import launch  # Ray: only now
+    from raytao.tune.cluster import LOCAL  # Ray: only now
+    from raytao.tune.launch import launch
 
     log = read_log(LocalStore(setup.results), layout.EVENTS)
     known = RunState.fold(log)
@@ -78,6 +79,8 @@ def _conduct(setup: Setup, watch: Watch, say: Say, *, allow_changed: bool, go_on
         return Outcome(known, None)
     with told_as_written(setup.spec.plain()) as spec:
         setup.network.check(spec)
+    if setup.settings.address in (None, LOCAL):
+        setup.network.check_machine()
     refuse_other_paths(setup, known)
     entry = enter(setup, known, allow_changed=allow_changed, go_on=go_on)
     other = entry.changed.differences if entry.changed else []

@@ -23,8 +23,9 @@ from raytao.setup.beginning import with_beginning
 from raytao.setup.folder import inspect_folder
 from raytao.setup.function import function_setup
 from raytao.setup.places import Places
+from raytao.setup.price import Estimate, Rates
 from raytao.setup.resolve import resolve, resolve_values
-from raytao.setup.schedule import forecast
+from raytao.setup.schedule import forecast, rates
 from raytao.setup.settings import Settings
 from raytao.setup.setup import Setup
 from raytao.tao.automl_settings import from_tao
@@ -103,9 +104,25 @@ class AutoML:
         """The results folder."""
         return self._setup.results
 
-    def plan(self) -> ShownPlan:
-        """What will be trained: schedule, epochs, disk. Starts nothing."""
-        return ShownPlan(self._setup)
+    def plan(
+        self,
+        *,
+        minutes_per_epoch: float | None = None,
+        workers: int | None = None,
+        gpu_price: float | None = None,
+    ) -> ShownPlan:
+        """What will be trained: schedule, epochs, disk. Starts nothing.
+
+        Args:
+            minutes_per_epoch: of one trial, measured by you; with it, time and GPU hours are
+                estimated.
+            workers: trials at once; default: ``slots``, or 1.
+            gpu_price: of an hour of one GPU, in any currency; with it, the cost is estimated.
+
+        Raises:
+            SettingsError: if a number means nothing, or the minutes are missing.
+        """
+        return ShownPlan(self._setup, rates(self._setup, minutes_per_epoch, workers, gpu_price))
 
     def fit(self, *, resume: bool = False, allow_changed: bool = False) -> Run:
         """Run the search on Ray; a block shows it in a notebook, a table in a terminal.
@@ -212,14 +229,19 @@ class AutoML:
 class ShownPlan:
     """A run's plan; prints as ``raytao plan`` does, and as a table in a notebook."""
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: Setup, rates: Rates | None = None) -> None:
         self._setup = setup
-        self._forecast = forecast(setup)
+        self._forecast = forecast(setup, rates)
 
     @property
     def schedule(self) -> Plan:
         """The rungs, for programs."""
         return self._forecast.plan
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """Time, GPU hours and cost, for programs; None unless you said how long an epoch is."""
+        return self._forecast.estimate
 
     def __repr__(self) -> str:
         return plan_text(self._setup, self._forecast)

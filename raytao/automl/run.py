@@ -24,6 +24,7 @@ from raytao.runs.store import LocalStore
 from raytao.setup.chapters import Chapters
 from raytao.setup.folder import is_driven, open_folder, read_state
 from raytao.setup.function import with_function
+from raytao.setup.job import job_of
 from raytao.setup.places import Places
 from raytao.setup.reopen import moved
 from raytao.setup.request import Ask
@@ -63,6 +64,11 @@ class Run:
         """The best recommendation so far; None while no trial has a result."""
         state = self._state()
         return None if state.incumbent is None else self._told(state, state.incumbent)
+
+    @property
+    def tao(self) -> dict[str, Any]:
+        """TAO's payload of the job: indicators, results, details; see `raytao.setup.job`."""
+        return job_of(self._setup, self._state(), self.results_dir)
 
     @property
     def baseline(self) -> Recommendation | None:
@@ -203,7 +209,7 @@ class Run:
 
     def _model(self, best: Best) -> tuple[Path, Path | None]:
         """Where the model lies: drawn as the best one already, or still with its experiment."""
-        weights = layout.checkpoint(best.epoch)
+        weights = layout.checkpoint(best.epoch, self._setup.network.checkpoint_suffix)
         drawn = layout.recommendation(best.trial, self._setup.spec.format)
         shown = self.results_dir / layout.BEST_MODEL
         if (shown / drawn).is_file() and (shown / weights).is_file():

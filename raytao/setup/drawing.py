@@ -28,6 +28,8 @@ def exporter_of(setup: Setup, store: Store, controller: Controller) -> Exporter:
         keep_all=not setup.settings.delete_intermediate_checkpoints,
         quota=quota_of(setup, controller.brain.plan()),
         models=not (isinstance(setup.network, Function) and setup.network.is_loop),
+        weights=setup.network.checkpoint_suffix,
+        unit=setup.card.unit,
     )
 
 

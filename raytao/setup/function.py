@@ -23,7 +23,7 @@ from raytao.networks.function import (
 )
 from raytao.setup.batch import refuse_smaller_batch
 from raytao.setup.brain import find_brain
-from raytao.setup.direction import doubt, natural
+from raytao.setup.direction import doubt, inferred
 from raytao.setup.places import Places
 from raytao.setup.secrets import refuse_secret_choices, refuse_secret_settings
 from raytao.setup.settings import Settings, validate
@@ -135,13 +135,7 @@ def _metric(settings: Settings, name: str) -> tuple[str, Direction, tuple[str, .
         )
     if settings.metric.direction is not None:
         return metric, settings.metric.direction, doubt(metric, settings.metric.direction)
-    direction = natural(metric) or Direction.MAXIMIZE
-    smaller = direction is Direction.MINIMIZE
-    other = Direction.MAXIMIZE if smaller else Direction.MINIMIZE
-    note = (
-        f"{metric} will be {direction.value}d, to judge by its name; for the opposite write "
-        f"metric={{'name': {metric!r}, 'direction': {other.value!r}}}"
-    )
+    direction, note = inferred(metric)
     return metric, direction, (note,)
 
 
@@ -184,7 +178,7 @@ def _spec(space: Space, epochs: int, seed: int, first: Mapping[str, Json]) -> Do
     anywhere = {p.name: p.decode(np.full(p.dim, 0.5)) for p in space.parameters}
     values = {**anywhere, **middle}  # what is not active in the middle has a value as well
     own = {"num_epochs": epochs, "num_gpus": 0, "seed": seed}
-    tree = Document({**values, OWN_SECTION: own}, file="spec", format="yaml")
+    tree = Document.of_values({**values, OWN_SECTION: own}, file="spec")
     return Document.parse(tree.with_values(first).dump(), file="spec")
 
 

@@ -17,7 +17,7 @@ from raytao.brains.base import Initial
 from raytao.errors import SettingsError, SpecError, UserError, Where, did_you_mean
 from raytao.setup.places import Places
 from raytao.setup.setup import Setup
-from raytao.spec import Document, flatten
+from raytao.spec import Document, flatten, reachable
 from raytao.types import Json, Params
 
 SHOWN: Final = 5
@@ -56,7 +56,7 @@ def read_initial(
     notes: list[str] = []
     known = {_key(setup.space.of_spec(setup.spec.plain())): "your own spec"}
     for number, written in enumerate(entries, start=1):
-        entry = _entry(written, number, folder, place)
+        entry = _entry(written, number, folder, place, setup.card.spec_format)
         params = params_of(setup, entry)
         called, key = f"initial {number} ({entry.name})", _key(params)
         notes += _notes(called, setup, entry, params)
@@ -94,7 +94,7 @@ def params_of(setup: Setup, entry: Entry) -> Params:
         UserError: for an unknown key, or a value that is not searched.
     """
     _refuse_unknown(setup, entry)
-    own = flatten(setup.spec.plain())
+    own = reachable(setup.spec.plain())
     given = {
         name: entry.values[name]
         for name in setup.space.names
@@ -117,9 +117,10 @@ def other_values(
 
     Left out are those that raytao sets for each trial, and those in ``besides``.
     """
-    own = flatten(setup.spec.plain())
+    own = reachable(setup.spec.plain())
     set_here = (setup.card.epoch_key, setup.card.gpus_key)
     ignored = {*setup.space.names, *set_here, *besides}
+    ignored |= {k for k in values if any(str(name).startswith(f"{k}.") for name in ignored)}
     return tuple(k for k, v in values.items() if k not in ignored and own.get(k, v) != v)
 
 
@@ -129,7 +130,10 @@ def listed(keys: Sequence[str]) -> str:
     return f"{', '.join(keys[:SHOWN])}{more}"
 
 
-def _entry(written: str | Mapping[str, Json], number: int, folder: Path, place: Places) -> Entry:
+def _entry(
+    written: str | Mapping[str, Json], number: int, folder: Path, place: Places, format: str
+) -> Entry:
+    """Read an entry; a file whose name tells no format is in ``format``."""
     keys: list[str | int] = ["initial", number - 1]
     if isinstance(written, Mapping):
         values = flatten(written)
@@ -142,13 +146,13 @@ def _entry(written: str | Mapping[str, Json], number: int, folder: Path, place: 
             where=place(keys),
             remedy=looked_for(written, folder),
         )
-    spec = Document.load(path)
-    return Entry(written, flatten(spec.plain()), spec.where)
+    spec = Document.load(path, format=format)
+    return Entry(written, reachable(spec.plain()), spec.where)
 
 
 def _refuse_unknown(setup: Setup, entry: Entry) -> None:
-    default = setup.card.default_spec().keys() if setup.card.folder else ()
-    known = {*setup.spec.keys(), *default}
+    default = reachable(setup.card.default_spec().plain()) if setup.card.folder else ()
+    known = {*reachable(setup.spec.plain()), *default}
     empty = {k for k, v in entry.values.items() if v in (None, "???", {}) and setup.spec.has(k)}
     if wrong := next((k for k in entry.values if k not in known and k not in empty), None):
         raise SpecError(
@@ -187,7 +191,7 @@ def _notes(called: str, setup: Setup, entry: Entry, params: Params) -> Iterator[
             f"{called} differs from your spec in {listed(others)}, which "
             f"{'is' if one else 'are'} not searched: {'yours is' if one else 'yours are'} used"
         )
-    own = flatten(setup.spec.plain())
+    own = reachable(setup.spec.plain())
     idle = [
         name
         for name in setup.space.names

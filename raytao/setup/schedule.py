@@ -1,4 +1,4 @@
-"""What a run will cost, told before it starts: schedule, epochs, disk. No Ray, no torch."""
+"""What a run will cost, told before it starts: schedule, epochs, disk, time. No Ray, no torch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from raytao.brains.base import Plan
+from raytao.errors import SettingsError
+from raytao.networks.command import Command
 from raytao.runs.durable import free_bytes
+from raytao.setup.price import Estimate, Rates, estimate
 from raytao.setup.setup import Setup
 from raytao.spec import resolved
 from raytao.tao.retention import GIGABYTE, SHOWN_PEAK, TRIAL_PEAK
@@ -24,22 +27,91 @@ class Forecast:
 
     ``disk`` is an upper bound: every trial of the first rungs alive with two checkpoints; None
     where the network does not know the size of a checkpoint. ``notes`` are the plan's, and what
-    there is to say of the disk.
+    there is to say of disk and time. ``estimate`` is None where nobody said how long an epoch is.
     """
 
     plan: Plan
     disk: int | None
     checkpoint: int | None
     notes: tuple[str, ...]
+    estimate: Estimate | None = None
 
 
-def forecast(setup: Setup) -> Forecast:
-    """Plan a run without starting anything."""
+def forecast(setup: Setup, rates: Rates | None = None) -> Forecast:
+    """Plan a run without starting anything.
+
+    Args:
+        setup: the run.
+        rates: what its time and price are to be estimated from.
+    """
     plan = setup.new_brain().plan()
     size = setup.network.checkpoint_bytes(resolved(setup.spec.plain()))
     disk = None if size is None else size * CHECKPOINTS_A_TRIAL * plan.trials
     notes = () if size is None or disk is None else disk_notes(setup, plan, size, disk)
-    return Forecast(plan, disk, size, (*plan.notes, *notes))
+    taken = None if rates is None else estimate(plan, rates)
+    late = () if taken is None else _budget_notes(setup, plan, taken)
+    return Forecast(plan, disk, size, (*plan.notes, *notes, *late), taken)
+
+
+def rates(
+    setup: Setup,
+    minutes_per_epoch: float | None,
+    workers: int | None = None,
+    gpu_price: float | None = None,
+) -> Rates | None:
+    """What an estimate for this run is made of; None if nothing was given.
+
+    Args:
+        setup: the run.
+        minutes_per_epoch: of one trial.
+        workers: trials at once; default: the run's slots, or 1.
+        gpu_price: of an hour of one GPU.
+
+    Raises:
+        SettingsError: if a number is missing, means nothing, or is not what the run would do.
+    """
+    slots = setup.settings.slots
+    if minutes_per_epoch is None:
+        named = {"workers": workers, "a price of GPU hours": gpu_price}
+        for what, number in named.items():
+            if number is not None:
+                raise SettingsError(
+                    f"{what} ({number:g}), but nobody says how long an epoch takes: there is "
+                    "nothing to estimate",
+                    remedy="give the minutes of an epoch too",
+                )
+        return None
+    if workers is not None and slots is not None and workers > slots:
+        raise SettingsError(
+            f"{workers} workers, but slots is {slots}: no more trials run at once",
+            remedy=f"give {slots} workers, or set slots={workers}",
+        )
+    return Rates(
+        minutes_per_epoch,
+        workers=slots or 1 if workers is None else workers,
+        gpus=setup.settings.resources.gpus,
+        gpu_price=gpu_price,
+        retrain=_retrains(setup),
+    )
+
+
+def _retrains(setup: Setup) -> bool:
+    """Whether a promoted trial begins anew: its card says so, or its command cannot go on."""
+    network = setup.network
+    if setup.card.promotion == "retrain":
+        return True
+    if not isinstance(network, Command):
+        return False
+    return not network.settings.resumes or network.settings.checkpoint is None
+
+
+def _budget_notes(setup: Setup, plan: Plan, taken: Estimate) -> Iterator[str]:
+    """Whether the budget, if there is one, ends the run before its plan."""
+    used = {"hours": taken.hours, "epochs": plan.epochs, "gpu_hours": taken.gpu_hours}
+    for key, limit in vars(setup.budget).items():
+        if limit is not None and used[key] > limit:
+            word = "takes" if taken.exact else "could take"
+            yield f"the plan {word} {used[key]:.4g} {key}; budget.{key}={limit:g} ends it before"
 
 
 def disk_notes(setup: Setup, plan: Plan, checkpoint: int, disk: int) -> Iterator[str]:

@@ -110,18 +110,18 @@ def test_one_configuration_is_trained_once(make: Make) -> None:
         ("{model.x: 3.0, train.seed: 2}", "model.x is 3.0", "widen search.ranges"),
         ("nothing.yaml", "initial 2: no train spec 'nothing.yaml'", "looked for /"),
         (".", "initial 2: no train spec '.'", "looked for /"),
-        ("spec.toml", "'.toml' is not a format of specs", "use one of .yaml"),
+        ("spec.ini", "the file holds a single value", "write 'key: value'"),
     ],
 )
 def test_a_mistake_is_refused_with_its_line_and_remedy(
     entry: str, said: str, remedy: str, make: Make, tmp_path: Path
 ) -> None:
-    (tmp_path / "spec.toml").write_text("x = 1")
+    (tmp_path / "spec.ini").write_text("x = 1")
     error = refused(make, "  - model.x: 0.1", f"  - {entry}")
     assert said in error.message
     assert remedy in error.remedy
     assert error.where is not None
-    if not error.where.file.endswith(".toml"):
+    if not error.where.file.endswith(".ini"):
         assert str(error.where).startswith(f"{tmp_path / 'run.yaml'}:5:")
 
 
