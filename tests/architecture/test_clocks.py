@@ -19,6 +19,7 @@ FOR_PEOPLE = {
     "runs/owner_file.py": "a note for those who only look; who owns a run is not decided by it",
     "runs/repair.py": "when a log was repaired",
     "setup/damage.py": "the name of a copy",
+    "setup/job.py": "when a job's detailed status was looked at",
     "setup/request.py": "when something was asked",
     "tracking/ledger.py": "MLflow's own column; its charts are over epochs",
     "trials/folder.py": "TAO's status lines",

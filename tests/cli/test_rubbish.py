@@ -55,6 +55,8 @@ COMMANDS = {
     "resume": ["resume", "@"],
     "stop": ["stop", "@"],
     "status": ["status", "@"],
+    "logs": ["logs", "@"],
+    "logs of a trial": ["logs", "@", "-n", "0", "--follow"],
     "report": ["report", "@"],
     "report to": ["report", "empty", "-o", "@"],
     "params": ["params", "@"],

@@ -17,7 +17,9 @@ from raytao.runs.store import MemoryStore
 from raytao.setup.resolve import resolve, resolve_values
 from raytao.setup.settings import Settings
 from raytao.tao import layout
+from raytao.tao.card import read_card
 from raytao.testing.folder_run import Conditions, run_in_folder
+from raytao.types import Direction
 
 pytestmark = [pytest.mark.ray, pytest.mark.integration]
 
@@ -60,13 +62,23 @@ def leave_a_run(folder: Path) -> None:
 
 def test_the_readmes_run_file_with_every_key_is_accepted(tmp_path: Path) -> None:
     blocks = re.findall(r"```yaml\n(.*?)```", README.read_text(), flags=re.DOTALL)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     shutil.copy(configs() / "networks/image_classification/spec.yaml", tmp_path / "my_spec.yaml")
     (tmp_path / "run.yaml").write_text(blocks[1])
     leave_a_run(tmp_path / "results/earlier")
     setup = resolve(str(tmp_path / "run.yaml"))
-    assert setup.settings.model_fields_set == set(Settings.model_fields)
+    for_trainers_of_others = {"command"}
+    assert setup.settings.model_fields_set == set(Settings.model_fields) - for_trainers_of_others
     assert "model.depth" in setup.space.names
+
+
+def test_the_readmes_card_is_a_card(tmp_path: Path) -> None:
+    *_, block = re.findall(r"```yaml\n(.*?)```", README.read_text(), flags=re.DOTALL)
+    (tmp_path / "card.yaml").write_text(block)
+    card = read_card(tmp_path)
+    assert card.command is not None
+    assert card.command.ends_itself
+    assert card.metric("kpi") == ("val_acc", Direction.MAXIMIZE)
 
 
 SCRIPTS = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
