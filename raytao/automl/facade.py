@@ -28,7 +28,7 @@ from raytao.setup.resolve import resolve, resolve_values
 from raytao.setup.schedule import forecast, rates
 from raytao.setup.settings import Settings
 from raytao.setup.setup import Setup
-from raytao.tao.automl_settings import from_tao
+from raytao.tao.automl.settings import from_tao
 from raytao.types import Json
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from raytao.report.foreign import header, status_json
 from raytao.report.terminal import indicators, trials_table
 from raytao.report.visible import visible
 from raytao.setup.foreign import Foreign, open_foreign
-from raytao.tao.foreign_state import plan_of, remaining_of, status_of
+from raytao.tao.foreign.state import plan_of, remaining_of, status_of
 
 WATCH_SECONDS = 10.0
 """TAO's controller looks after its trials as often."""

@@ -24,7 +24,7 @@ from raytao.setup.folder import driver_of, is_driven, open_folder, read_state
 from raytao.setup.job import job_of, left_of
 from raytao.setup.setup import Setup
 from raytao.tao.export import controller_json, metadata_json
-from raytao.tao.foreign import is_foreign
+from raytao.tao.foreign.folder import is_foreign
 
 WATCH_SECONDS = 1.0
 

@@ -12,8 +12,8 @@ from raytao.report.series import leads
 from raytao.report.words import plural
 from raytao.setup.foreign import Foreign
 from raytao.tao.export import controller_json
-from raytao.tao.foreign import recommendation_file, weights_of
-from raytao.tao.foreign_state import RESULT, plan_of, reports_of, status_of
+from raytao.tao.foreign.folder import recommendation_file, weights_of
+from raytao.tao.foreign.state import RESULT, plan_of, reports_of, status_of
 from raytao.types import Json
 
 UNKNOWN: Final = "unknown network"

@@ -8,8 +8,8 @@ from typing import Any
 from raytao.errors import SettingsError, did_you_mean
 from raytao.setup.settings import Settings
 from raytao.spec import Document, flatten
-from raytao.tao.automl_keys import KEYS, setting_named
-from raytao.tao.automl_settings import setting_of
+from raytao.tao.automl.keys import KEYS, setting_named
+from raytao.tao.automl.settings import setting_of
 from raytao.types import Json
 
 

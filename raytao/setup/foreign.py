@@ -15,8 +15,8 @@ from raytao.setup.findings import Finding, Findings
 from raytao.setup.setup import Setup
 from raytao.spec import Document, reachable
 from raytao.tao.card import Card
-from raytao.tao.foreign import ForeignRun, read_foreign, recommendation
-from raytao.tao.foreign_state import state_of
+from raytao.tao.foreign.folder import ForeignRun, read_foreign, recommendation
+from raytao.tao.foreign.state import state_of
 from raytao.types import Direction, Json
 
 MINIMIZED: Final = frozenset({"loss", "evaluation_cost"})

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from raytao.errors import UserError, Where
 from raytao.spec import located
-from raytao.tao.automl_keys import setting_named
+from raytao.tao.automl.keys import setting_named
 from raytao.types import Json
 
 Keys = Sequence[str | int]

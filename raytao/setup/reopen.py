@@ -24,7 +24,7 @@ from raytao.setup.settings import Settings, validate
 from raytao.setup.setup import Setup
 from raytao.space import Space
 from raytao.spec import Document
-from raytao.tao.automl_keys import setting_named
+from raytao.tao.automl.keys import setting_named
 from raytao.tao.card import Card
 from raytao.tao.networks import find_network
 from raytao.types import Direction, Json

@@ -35,8 +35,8 @@ from raytao.setup.settings import Settings, validate
 from raytao.setup.setup import Setup
 from raytao.spec import Document, flatten, read_yaml, resolved, told_as_written
 from raytao.spec.text import read_file
-from raytao.tao.automl_keys import KEYS
-from raytao.tao.automl_settings import from_tao
+from raytao.tao.automl.keys import KEYS
+from raytao.tao.automl.settings import from_tao
 from raytao.tao.card import Card
 from raytao.tao.networks import find_network, is_path
 from raytao.types import Direction, Json

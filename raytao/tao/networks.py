@@ -16,8 +16,8 @@ from raytao.errors import SettingsError, did_you_mean
 from raytao.networks.base import Network
 from raytao.networks.command import Command, CommandSettings
 from raytao.tao.card import CARD, Card, card_folders, load_card, read_card
-from raytao.tao.core_package import DISTRIBUTION, installed
-from raytao.tao.core_schema import core_card, core_networks, refused
+from raytao.tao.core.package import DISTRIBUTION, installed
+from raytao.tao.core.schema import core_card, core_networks, refused
 
 GROUP: Final = "raytao.networks"
 CORE: Final = "@7.3"

@@ -15,7 +15,7 @@ from raytao.runs.store import MemoryStore
 from raytao.setup.direction import doubt, inferred
 from raytao.setup.resolve import resolve
 from raytao.setup.setup import Setup
-from raytao.tao.automl_keys import NEAREST
+from raytao.tao.automl.keys import NEAREST
 from raytao.testing.folder_run import Conditions, run_in_folder
 from raytao.testing.toy import curve
 from raytao.types import Direction, Json

@@ -18,7 +18,7 @@ from raytao.networks.command.settings import CommandSettings
 from raytao.networks.command.template import TRAIN
 from raytao.runs.store import MemoryStore
 from raytao.setup.resolve import resolve
-from raytao.tao.automl_keys import KEYS, NEAREST
+from raytao.tao.automl.keys import KEYS, NEAREST
 from raytao.tao.networks import known_networks
 from raytao.tao.payload import JobStatus
 from raytao.testing.folder_run import Conditions, run_in_folder

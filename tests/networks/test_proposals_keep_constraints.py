@@ -12,7 +12,9 @@ import pytest
 
 from raytao.space import Eligibility, Row, Space, build_space
 from raytao.spec import flatten
-from raytao.tao.card import card_folders, read_card
+from raytao.tao.card import card_folders
+from raytao.tao.core.schema import core_networks
+from raytao.tao.networks import CORE, find_card
 from raytao.types import Json
 
 NETWORKS: Final = sorted(card_folders())
@@ -27,7 +29,7 @@ RELATIONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
 @cache
 def prepared(network: str) -> tuple[dict[str, Row], dict[str, Json], Space, Space]:
     """A table's rows, its spec's values, its default space, and one of all that may be added."""
-    card = read_card(card_folders()[network])
+    card = find_card(network)
     rows = {row.parameter: row for row in card.table() if row.parameter != card.epoch_key}
     spec = card.default_spec()
     plain, epochs, keys = spec.plain(), int(spec.get(card.epoch_key)), spec.keys()
@@ -122,6 +124,25 @@ def test_the_corners_of_the_cube_keep_them_too(network: str) -> None:
 @pytest.mark.parametrize("network", NETWORKS)
 def test_ten_thousand_proposals_of_a_table_keep_its_constraints(network: str) -> None:
     check(network, seed=1, many=10_000)
+
+
+@pytest.mark.integration
+@pytest.mark.timeout(900)
+def test_ten_thousand_proposals_of_nvidia_s_own_tables_keep_their_constraints() -> None:
+    if not core_networks():
+        pytest.skip("nvidia-tao-core is not installed")
+    for name in core_networks():
+        card = find_card(f"{name}{CORE}")
+        rows = {row.parameter: row for row in card.table() if row.parameter != card.epoch_key}
+        spec = card.default_spec()
+        plain, epochs = spec.plain(), int(spec.get(card.epoch_key))
+        if not any(row.automl_enabled is Eligibility.SEARCHED for row in rows.values()):
+            continue
+        space, _ = build_space(list(rows.values()), plain, epochs=epochs)
+        rng, own = np.random.default_rng(1), flatten(plain)
+        for u in rng.random((10_000, space.dim)):
+            why = broken(rows, own, space.decode(u))
+            assert not why, f"{name}: {why}"
 
 
 def test_the_judge_tells_every_kind_of_broken_constraint() -> None:

@@ -16,7 +16,7 @@ from raytao.brains.hyperband import Hyperband
 from raytao.errors import SettingsError
 from raytao.setup.places import Places
 from raytao.setup.settings import Settings, validate
-from raytao.tao.automl_keys import (
+from raytao.tao.automl.keys import (
     DISABLED,
     INSIDE,
     KEYS,
@@ -27,7 +27,7 @@ from raytao.tao.automl_keys import (
     SECTION,
     WITHOUT_EFFECT,
 )
-from raytao.tao.automl_settings import Translated, from_tao
+from raytao.tao.automl.settings import Translated, from_tao
 from raytao.types import Json
 
 OWN = tuple(Settings.model_fields)

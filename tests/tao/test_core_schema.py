@@ -21,9 +21,9 @@ from raytao.space import Eligibility, Row, build_space
 from raytao.space.relations import literal
 from raytao.spec import flatten
 from raytao.tao.card import Card
-from raytao.tao.core_fields import leaves
-from raytao.tao.core_package import load_schema
-from raytao.tao.core_schema import core_card, core_networks, refused
+from raytao.tao.core.fields import leaves
+from raytao.tao.core.package import load_schema
+from raytao.tao.core.schema import core_card, core_networks, refused
 from raytao.types import Direction
 
 TABLE = Path(__file__).with_name("core_enabled.csv")

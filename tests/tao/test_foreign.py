@@ -26,7 +26,8 @@ from raytao.report.foreign import status_json
 from raytao.runs.state import Phase
 from raytao.setup.foreign import Foreign, open_foreign
 from raytao.tao import layout
-from raytao.tao.foreign import (
+from raytao.tao.foreign.brain import read_brain
+from raytao.tao.foreign.folder import (
     ForeignRun,
     is_foreign,
     read_foreign,
@@ -34,8 +35,7 @@ from raytao.tao.foreign import (
     recommendation_file,
     weights_of,
 )
-from raytao.tao.foreign_brain import read_brain
-from raytao.tao.foreign_state import plan_of, remaining_of, reports_of, state_of, status_of
+from raytao.tao.foreign.state import plan_of, remaining_of, reports_of, state_of, status_of
 from raytao.types import Direction
 
 Json = Any

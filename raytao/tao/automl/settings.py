@@ -14,7 +14,7 @@ from typing import Final
 
 from raytao.brains.rungs import DEFAULT_NU, DEFAULT_R
 from raytao.errors import SettingsError, did_you_mean
-from raytao.tao.automl_keys import (
+from raytao.tao.automl.keys import (
     DISABLED,
     INSIDE,
     KEYS,
@@ -28,7 +28,7 @@ from raytao.tao.automl_keys import (
     UNSUPPORTED,
     Key,
 )
-from raytao.tao.automl_values import (
+from raytao.tao.automl.values import (
     brain_name,
     clash,
     flag,

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from raytao.errors import SettingsError, did_you_mean
-from raytao.tao.automl_keys import ALGORITHMS, LONGEST, NEAREST, RANGE_KEYS, WITHOUT_EFFECT
+from raytao.tao.automl.keys import ALGORITHMS, LONGEST, NEAREST, RANGE_KEYS, WITHOUT_EFFECT
 from raytao.types import Json
 
 _SHOWN = 80

@@ -12,7 +12,7 @@ from typing import Final
 
 from raytao.networks.command import CommandSettings
 from raytao.networks.command.settings import Status
-from raytao.tao.core_package import CoreNetwork
+from raytao.tao.core.package import CoreNetwork
 
 _IMAGES: Final = {
     "TAO_PYTORCH": "nvcr.io/nvidia/tao/tao-toolkit:6.0.0-pyt",

@@ -18,9 +18,9 @@ from raytao.space import Eligibility, Row, build_space
 from raytao.spec import Document
 from raytao.spec.yaml import YamlSource
 from raytao.tao.card import Card
-from raytao.tao.core_command import command_of
-from raytao.tao.core_fields import Leaf, leaves
-from raytao.tao.core_package import (
+from raytao.tao.core.command import command_of
+from raytao.tao.core.fields import Leaf, leaves
+from raytao.tao.core.package import (
     DISTRIBUTION,
     REFUSED,
     CoreNetwork,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from raytao.brains.base import PlanRow
-from raytao.tao.foreign_files import count
+from raytao.tao.foreign.files import count
 from raytao.types import Json
 
 BY_KEYS: Final[tuple[tuple[str, frozenset[str]], ...]] = (

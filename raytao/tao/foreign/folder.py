@@ -18,9 +18,9 @@ from raytao.errors import FolderError, UserError
 from raytao.spec import Document
 from raytao.spec.source import FORMATS
 from raytao.tao import layout
-from raytao.tao.foreign_brain import ForeignBrain, read_brain
-from raytao.tao.foreign_files import count, files_in, read_file, read_json
-from raytao.tao.foreign_trial import SUCCEEDED, ForeignTrial, counted_from_one, read_trial
+from raytao.tao.foreign.brain import ForeignBrain, read_brain
+from raytao.tao.foreign.files import count, files_in, read_file, read_json
+from raytao.tao.foreign.trial import SUCCEEDED, ForeignTrial, counted_from_one, read_trial
 from raytao.tao.status import StatusLine, read_status
 from raytao.types import Json
 

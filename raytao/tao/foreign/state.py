@@ -16,9 +16,9 @@ from raytao.brains.base import Plan, PlanRow
 from raytao.runs.eta import Remaining
 from raytao.runs.events import Broke, Finished, Opened, Reported
 from raytao.runs.state import Phase, RunState, TrialState
-from raytao.tao.foreign import ForeignRun, weights_of
-from raytao.tao.foreign_files import finite
-from raytao.tao.foreign_trial import CANCELED, FAILED, OPEN, SUCCEEDED, ForeignTrial
+from raytao.tao.foreign.files import finite
+from raytao.tao.foreign.folder import ForeignRun, weights_of
+from raytao.tao.foreign.trial import CANCELED, FAILED, OPEN, SUCCEEDED, ForeignTrial
 from raytao.types import SCORE, Direction
 
 RESULT: Final = "result"

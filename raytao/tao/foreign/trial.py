@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
-from raytao.tao.foreign_files import count, finite
+from raytao.tao.foreign.files import count, finite
 from raytao.tao.status import Status, StatusLine
 from raytao.types import Json
 

@@ -1,0 +1,1 @@
+"""TAO's names for the settings of a search, and what they mean here."""

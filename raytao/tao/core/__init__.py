@@ -1,0 +1,1 @@
+"""Networks as an installed nvidia-tao-core describes them; nothing of it is imported unasked."""

@@ -1,0 +1,1 @@
+"""Results folders that TAO itself wrote."""
