@@ -3,7 +3,8 @@
     results/
     ├── automl_metadata.json  brain.json  controller.json  current_rec.json     TAO's drawings
     ├── recommendation_0.yaml …             the entire train spec of every recommendation
-    ├── experiment_0/ …                     log.txt, status.json, raytao.json, weights/
+    ├── experiment_0/ …                     log.txt, status.json, raytao.json, weights/; trainer/:
+    │                                       what an external trainer left
     ├── best_model/                         recommendation_n.yaml, log.txt, status.json, weights/
     ├── report.html  exported/              by `raytao report` and `raytao export-model`
     ├── mlflow.db  mlflow_artifacts/        with `tracking: mlflow` and no server
