@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import raytao
 from raytao.errors import FolderError, RaytaoError, SettingsError, did_you_mean
 from raytao.models.model import Model, example, load
-from raytao.runs.store import LocalStore
+from raytao.runs.place import Place, is_file, store_at
 from raytao.types import Json
 
 if TYPE_CHECKING:
@@ -35,13 +35,13 @@ BATCHES: Final = (1, 5)
 class Exported:
     """A written file. ``worst`` is the largest absolute difference over ``inputs`` inputs."""
 
-    path: Path
+    path: Place
     format: str
     worst: float
     inputs: int
 
 
-def export(model: Model, format: str, to: Path | None = None, *, force: bool = False) -> Exported:
+def export(model: Model, format: str, to: Place | None = None, *, force: bool = False) -> Exported:
     """Write a model as TorchScript or ONNX, after comparing its answers with the module's.
 
     Args:
@@ -75,14 +75,15 @@ def export(model: Model, format: str, to: Path | None = None, *, force: bool = F
             f"the {format} file answers otherwise than the module: they differ by {worst:.3g}, "
             f"more than {TOLERANCE:g}; nothing was written"
         )
-    LocalStore(path.parent).replace(path.name, data)
+    store_at(path.parent).replace(path.name, data)
     return Exported(path, format, worst, sum(len(batch) for batch in batches))
 
 
-def _refuse_existing(path: Path, *, force: bool) -> None:
-    if path.is_dir():
+def _refuse_existing(path: Place, *, force: bool) -> None:
+    if isinstance(path, Path) and path.is_dir():
         raise FolderError(f"{path} is a folder", remedy="name a file")
-    if path.exists() and not force:
+    there = path.exists() if isinstance(path, Path) else is_file(path)
+    if there and not force:
         raise FolderError(f"{path} is there already", remedy="--force replaces it")
 
 

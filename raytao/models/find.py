@@ -10,10 +10,13 @@ from raytao.errors import FolderError, SettingsError
 from raytao.models.model import Model
 from raytao.networks.function import NAME as FUNCTION
 from raytao.runs.log import read_log
+from raytao.runs.object_folder import is_torn
+from raytao.runs.place import Place, is_file, is_there, place_of, store_at
 from raytao.runs.state import Phase, RunState
-from raytao.runs.store import LocalStore
+from raytao.runs.store import LocalStore, checked
+from raytao.setup.documents import document_at
 from raytao.setup.resolve import check_spec
-from raytao.spec import Document, resolved
+from raytao.spec import resolved
 from raytao.spec.source import FORMATS
 from raytao.spec.tree import OPEN
 from raytao.tao import layout
@@ -28,7 +31,7 @@ CHECKPOINT_KEY: Final = "evaluate.checkpoint"
 SAVE: Final = "a trainer hands them to ctx.save, wherever ctx.is_best and at ctx.stop_epoch"
 
 
-def find(place: Path, *, network: str | None = None, checkpoint: Path | None = None) -> Model:
+def find(place: Place, *, network: str | None = None, checkpoint: Place | None = None) -> Model:
     """Find the model that ``place`` means.
 
     Args:
@@ -44,10 +47,11 @@ def find(place: Path, *, network: str | None = None, checkpoint: Path | None = N
         SpecError: if a spec cannot be read, or cannot be trained.
         DamagedRun: if a raytao.json or a log cannot be trusted.
     """
-    if place.is_dir():
-        model = _in_folder(place, checkpoint)
-    elif place.is_file():
+    # A folder's name may begin many objects' names; a file of a run has an ending.
+    if (isinstance(place, Path) or place.suffix) and is_file(place):
         model = _of_file(place, network, checkpoint)
+    elif is_there(place):
+        model = _in_folder(place, checkpoint)
     else:
         raise FolderError(f"no file or folder {place}")
     if network not in (None, model.network):
@@ -55,12 +59,12 @@ def find(place: Path, *, network: str | None = None, checkpoint: Path | None = N
             f"{place} is a model of network {model.network!r}, not of {network!r}",
             remedy=f"leave the network out: {layout.PROVENANCE} tells it",
         )
-    if not model.checkpoint.is_file():
+    if not is_file(model.checkpoint):
         raise _missing(model, place)
     return model
 
 
-def _in_folder(folder: Path, checkpoint: Path | None) -> Model:
+def _in_folder(folder: Place, checkpoint: Place | None) -> Model:
     for place in (folder, folder / layout.BEST_MODEL, folder / layout.TRAINED):
         found = _told(place)
         if found is not None:
@@ -68,28 +72,34 @@ def _in_folder(folder: Path, checkpoint: Path | None) -> Model:
     raise _no_model(folder)
 
 
-def _of_file(file: Path, network: str | None, checkpoint: Path | None) -> Model:
+def _of_file(file: Place, network: str | None, checkpoint: Place | None) -> Model:
     trial = _trial(file)
     if trial is not None:
         for place in (file.parent, file.parent / layout.experiment(trial)):
             found = _told(place)
             if found is not None and found.trial == trial:
                 return _recorded(place, found, file, checkpoint)
-        if (file.parent / layout.EVENTS).is_file() and checkpoint is None:
+        if is_file(file.parent / layout.EVENTS) and checkpoint is None:
             raise _untrained(file)
     beside = _told(file.parent)
     return _written(file, network or (beside.network if beside else None), checkpoint)
 
 
-def _told(folder: Path) -> Provenance | None:
+def _told(folder: Place) -> Provenance | None:
     """The raytao.json of a folder, if there is one."""
     whole = folder.resolve()
-    if not whole.name:  # the root of the file system
+    if not whole.name:  # the root of the file system, or a bucket
         return None
-    return read_provenance(LocalStore(whole.parent), whole.name)
+    around = store_at(whole.parent)
+    if is_torn(around, whole.name):
+        raise FolderError(
+            f"{folder} is half replaced by a better model: what is in it belongs to two models",
+            remedy="try again in a moment; if nobody drives the run, `raytao resume` finishes it",
+        )
+    return read_provenance(around, whole.name)
 
 
-def _trial(spec: Path) -> int | None:
+def _trial(spec: Place) -> int | None:
     """The number in a recommendation file's name; None for a spec of another name."""
     number = spec.stem.rpartition("_")[2]
     if not number.isdecimal():
@@ -98,12 +108,12 @@ def _trial(spec: Path) -> int | None:
     return int(number) if spec.name == named else None
 
 
-def _recorded(folder: Path, found: Provenance, spec: Path, checkpoint: Path | None) -> Model:
+def _recorded(folder: Place, found: Provenance, spec: Place, checkpoint: Place | None) -> Model:
     """A model that raytao trained: its raytao.json tells everything."""
     home = _home(folder, spec)
     model = Model(
         network=found.network,
-        spec=Document.load(spec),
+        spec=document_at(spec),
         checkpoint=checkpoint or _best_weights(folder, found),
         home=home,
         threads=found.threads,
@@ -117,23 +127,25 @@ def _recorded(folder: Path, found: Provenance, spec: Path, checkpoint: Path | No
     return replace(model, epoch=epoch, metric=metric, value=found.history[epoch].get(metric))
 
 
-def _command_of(home: Path, network: str) -> Json:
+def _command_of(home: Place, network: str) -> Json:
     """How the run in ``home`` started its external trainer; None where no log tells that."""
     if network == FUNCTION or is_registered(network):
         return None
-    opened = RunState.fold(read_log(LocalStore(home), layout.EVENTS)).opened
+    opened = RunState.fold(read_log(store_at(home), layout.EVENTS)).opened
     return None if opened is None else opened.setup.get("command")
 
 
-def _best_weights(folder: Path, found: Provenance) -> Path:
+def _best_weights(folder: Place, found: Provenance) -> Place:
     if not found.epochs_trained:
         raise _untrained(folder)
     if found.best is None:
         raise FolderError(f"{folder} holds no weights: its trainer saved none", remedy=SAVE)
-    return LocalStore(folder).path(found.best.file)
+    if isinstance(folder, Path):
+        return LocalStore(folder).path(found.best.file)
+    return folder / checked(found.best.file)
 
 
-def _written(file: Path, name: str | None, checkpoint: Path | None) -> Model:
+def _written(file: Place, name: str | None, checkpoint: Place | None) -> Model:
     """The model of a spec that a user wrote."""
     if name is None:
         raise SettingsError(
@@ -141,7 +153,7 @@ def _written(file: Path, name: str | None, checkpoint: Path | None) -> Model:
             remedy="name it: --network image_classification",
         )
     network, card = find_network(name)
-    spec = Document.load(file, format=card.spec_format if card.command else None)
+    spec = document_at(file, format=card.spec_format if card.command else None)
     written = spec.get(CHECKPOINT_KEY) if spec.has(CHECKPOINT_KEY) else None
     if checkpoint is None and written in (None, "", OPEN):
         raise SettingsError(
@@ -155,17 +167,18 @@ def _written(file: Path, name: str | None, checkpoint: Path | None) -> Model:
     return Model(
         network=name,
         spec=spec,
-        checkpoint=checkpoint or Path(str(resolved({CHECKPOINT_KEY: written})[CHECKPOINT_KEY])),
+        checkpoint=checkpoint
+        or place_of(str(resolved({CHECKPOINT_KEY: written})[CHECKPOINT_KEY])),
         home=file.parent,
         gpus=gpus if type(gpus) is int else 0,
     )
 
 
-def _spec_of(folder: Path, found: Provenance) -> Path:
+def _spec_of(folder: Place, found: Provenance) -> Place:
     """The spec of a trained folder: in a ``best_model/``, else beside the folder."""
     names = [layout.recommendation(found.trial, suffix[1:]) for suffix in FORMATS]
     beside = [_parent(folder) / name for name in (*names, *(f"spec{end}" for end in FORMATS))]
-    spec = next((path for path in [folder / n for n in names] + beside if path.is_file()), None)
+    spec = next((path for path in [folder / n for n in names] + beside if is_file(path)), None)
     if spec is None:
         raise FolderError(
             f"the train spec of {folder} is missing: no {names[0]} in it or beside it",
@@ -174,22 +187,22 @@ def _spec_of(folder: Path, found: Provenance) -> Path:
     return spec
 
 
-def _home(folder: Path, spec: Path) -> Path:
+def _home(folder: Place, spec: Place) -> Place:
     """The folder around a trained one; a ``best_model/`` that was copied is its own home."""
     around = _parent(folder)
-    inside = spec.parent == folder and not (around / layout.EVENTS).is_file()
+    inside = spec.parent == folder and not is_file(around / layout.EVENTS)
     return folder if inside else around
 
 
-def _parent(folder: Path) -> Path:
+def _parent(folder: Place) -> Place:
     return folder.resolve().parent if folder.name in ("", "..") else folder.parent
 
 
-def _no_model(folder: Path) -> FolderError:
+def _no_model(folder: Place) -> FolderError:
     """Why a folder without a raytao.json holds no model."""
-    if (_parent(folder) / layout.EVENTS).is_file():
+    if is_file(_parent(folder) / layout.EVENTS):
         return _untrained(folder)
-    state = RunState.fold(read_log(LocalStore(folder), layout.EVENTS))
+    state = RunState.fold(read_log(store_at(folder), layout.EVENTS))
     if state.opened is None:
         return FolderError(
             f"{folder} holds no model: neither {layout.EVENTS} nor {layout.PROVENANCE} is in it",
@@ -212,11 +225,11 @@ def _no_model(folder: Path) -> FolderError:
     )
 
 
-def _untrained(place: Path) -> FolderError:
+def _untrained(place: Place) -> FolderError:
     return FolderError(f"{place} holds no model yet: no epoch of it has been trained")
 
 
-def _missing(model: Model, place: Path) -> FolderError:
+def _missing(model: Model, place: Place) -> FolderError:
     remedy = "name another file"
     if model.epoch is not None:
         remedy = (

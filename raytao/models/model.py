@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raytao.errors import DataError, FolderError, RaytaoError, SettingsError, SpecError, Where
@@ -16,7 +15,7 @@ from raytao.networks.base import Network
 from raytao.networks.command import Command, CommandSettings
 from raytao.networks.function import NAME as FUNCTION
 from raytao.redact import redactor
-from raytao.runs.store import LocalStore
+from raytao.runs.place import Place, store_at
 from raytao.spec import Document, resolved
 from raytao.tao.networks import find_network
 from raytao.trials.context import finite
@@ -39,8 +38,8 @@ class Model:
 
     network: str
     spec: Document
-    checkpoint: Path
-    home: Path
+    checkpoint: Place
+    home: Place
     threads: int = 1
     gpus: int = 0
     trial: int | None = None
@@ -63,7 +62,7 @@ class Model:
         Raises:
             FolderError: if it is gone.
         """
-        data = LocalStore(self.checkpoint.parent).read(self.checkpoint.name)
+        data = store_at(self.checkpoint.parent).read(self.checkpoint.name)
         if data is None:
             raise FolderError(f"the weights file {self.checkpoint} is missing")
         return data

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 
 from raytao.report.foreign import render_foreign
 from raytao.report.page import render
 from raytao.runs.log import read_log
-from raytao.runs.store import LocalStore
+from raytao.runs.place import Place, store_at
 from raytao.setup.folder import is_driven, open_folder
 from raytao.setup.foreign import open_foreign
 from raytao.tao import layout
 from raytao.tao.foreign.folder import is_foreign
 
 
-def write_report(folder: Path, output: Path | None = None) -> Path:
+def write_report(folder: Place, output: Place | None = None) -> Place:
     """Write the page of the run in ``folder``, ours or one of TAO; return its path.
 
     Args:
@@ -29,12 +28,12 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
     """
     now = datetime.now().astimezone()
     place = folder.resolve()  # the page is read from anywhere
-    if is_foreign(folder):
+    if is_foreign(place):
         page = render_foreign(open_foreign(place), now)
     else:
         setup, _ = open_folder(folder)
-        records = read_log(LocalStore(folder), layout.EVENTS)
+        records = read_log(store_at(folder), layout.EVENTS)
         page = render(replace(setup, results=place), records, now, driven=is_driven(folder))
     target = output or folder / layout.REPORT
-    LocalStore(target.parent).replace(target.name, page.encode())
+    store_at(target.parent).replace(target.name, page.encode())
     return target

@@ -11,9 +11,9 @@ from raytao.report.page import Subject, draw, plain
 from raytao.report.series import leads
 from raytao.report.words import plural
 from raytao.setup.foreign import Foreign
-from raytao.tao.export import controller_json
 from raytao.tao.foreign.folder import recommendation_file, weights_of
 from raytao.tao.foreign.state import RESULT, plan_of, reports_of, status_of
+from raytao.tao.trial_list import controller_json
 from raytao.types import Json
 
 UNKNOWN: Final = "unknown network"

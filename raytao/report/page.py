@@ -36,6 +36,7 @@ from raytao.report.words import (
 from raytao.runs.eta import whole
 from raytao.runs.events import Opened, Resumed
 from raytao.runs.log import Record
+from raytao.runs.place import is_file
 from raytao.runs.state import Phase, RunState, TrialState
 from raytao.setup.setup import Setup
 from raytao.tao import layout
@@ -264,7 +265,7 @@ def _best_model(setup: Setup, state: RunState) -> dict[str, object] | None:
     recommendation = layout.recommendation(best.trial, setup.spec.format)
     shown = setup.results / layout.BEST_MODEL
     weights = shown / layout.checkpoint(best.epoch, setup.network.checkpoint_suffix)
-    kept = not isinstance(setup.network, Function) or weights.is_file()
+    kept = not isinstance(setup.network, Function) or is_file(weights)
     return {
         "file": str(weights) if kept else "",
         "spec": str((shown if kept else setup.results) / recommendation),

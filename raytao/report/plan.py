@@ -13,11 +13,15 @@ from raytao.brains.base import Plan
 from raytao.report.ranges import range_of
 from raytao.report.visible import visible
 from raytao.report.words import clock, plural
+from raytao.setup.asking import requests_of
 from raytao.setup.price import HOUR, Estimate
 from raytao.setup.schedule import Forecast
 from raytao.setup.setup import Setup
 
 MEGABYTE = 1_000_000
+
+MOST_REQUESTS = 4
+"""Different requests of trials that are written out."""
 
 
 def plan_text(setup: Setup, found: Forecast) -> str:
@@ -91,6 +95,7 @@ def _totals(setup: Setup, found: Forecast) -> Iterator[tuple[str, str]]:
     yield "recommendations", str(plan.trials) if plan.exact else f"about {plan.trials}"
     yield "epochs", f"{bound}{plan.epochs}"
     yield "longest training", f"{plan.longest} epochs; your spec says {setup.epochs}"
+    yield "a trial gets", _asked(setup)
     if known := len(setup.given.evidence):
         yield "evidence", f"{known} results of earlier runs, trusted"
     if budget := str(setup.budget):
@@ -100,6 +105,13 @@ def _totals(setup: Setup, found: Forecast) -> Iterator[tuple[str, str]]:
         yield "disk", f"at most {found.disk / MEGABYTE:.1f} MB of checkpoints ({each})"
     if found.estimate is not None:
         yield from _taken(found.estimate)
+
+
+def _asked(setup: Setup) -> str:
+    """What trials ask of the cluster; where it depends on the spec, as far as that is known."""
+    requests = [str(request) for request in requests_of(setup)]
+    more = f"; and {len(requests) - MOST_REQUESTS} more" if requests[MOST_REQUESTS:] else ""
+    return "; or ".join(requests[:MOST_REQUESTS]) + more
 
 
 def _taken(taken: Estimate) -> Iterator[tuple[str, str]]:

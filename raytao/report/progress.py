@@ -15,7 +15,7 @@ from rich.text import Text
 from raytao.report.summary import measured
 from raytao.report.terminal import live
 from raytao.report.visible import visible
-from raytao.report.words import clock, describe_best, plural
+from raytao.report.words import clock, describe_best, plural, where_it_runs
 from raytao.runs.eta import Remaining, whole
 from raytao.runs.events import (
     Broke,
@@ -117,10 +117,7 @@ class PlainObserver:
         place = state.trials[trial].place
         if place and self._places.get(trial) != place.attempt:
             self._places[trial] = place.attempt
-            yield (
-                f"recommendation {trial} runs on node {place.node}, pid {place.pid}, "
-                f"{place.cpus:g} {plural(place.cpus, 'CPU')}, {place.gpus:g} GPUs"
-            )
+            yield f"recommendation {trial} runs on {where_it_runs(place)}"
 
 
 def _troubles(event: Event, state: RunState) -> Iterator[str]:

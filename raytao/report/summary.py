@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from fnmatch import fnmatch
 
 from raytao.report.visible import visible
 from raytao.report.words import clock, describe_best, gain, how_to_go_on, outcome, plural
-from raytao.runs.state import Phase, RunState
+from raytao.runs.place import Place, is_file, names_in
+from raytao.runs.state import Best, Phase, RunState
 from raytao.tao import layout
 
 LISTED_FAILURES = 5
 
 
-def summary(state: RunState, results: Path, seconds: float | None) -> Iterator[str]:
+def summary(state: RunState, results: Place, seconds: float | None) -> Iterator[str]:
     """Lines for people, the best model's path among them; ``seconds`` it took, if just now."""
     yield from map(visible, _lines(state, results, seconds))
 
 
-def _lines(state: RunState, results: Path, seconds: float | None) -> Iterator[str]:
+def _lines(state: RunState, results: Place, seconds: float | None) -> Iterator[str]:
     count, epochs = len(state.trials), state.epochs
     took = "" if seconds is None else f" in {clock(seconds)}"
     yield (
@@ -30,8 +31,7 @@ def _lines(state: RunState, results: Path, seconds: float | None) -> Iterator[st
         yield "best model   none: no trial has a result"
     else:
         metric = state.opened.metric if state.opened else "metric"
-        shown = (results / layout.BEST_MODEL).glob(layout.checkpoint(best.epoch, ".*"))
-        model = next(shown, None)  # trainers of other people's have endings of their own
+        model = _model(best, results)
         if model is not None:
             yield f"best model   {model}"
         else:
@@ -46,6 +46,13 @@ def _lines(state: RunState, results: Path, seconds: float | None) -> Iterator[st
     yield from _failures(state, results)
     if rest := how_to_go_on(state, results):
         yield f"go on        {rest}"
+
+
+def _model(best: Best, results: Place) -> Place | None:
+    """The best model's file; trainers of other people's have endings of their own."""
+    weights = results / layout.BEST_MODEL / layout.checkpoint(best.epoch, ".*")
+    names = sorted(name for name in names_in(weights.parent) if fnmatch(name, weights.name))
+    return weights.parent / names[0] if names else None
 
 
 def _test(state: RunState) -> Iterator[str]:
@@ -66,7 +73,7 @@ def _smaller_batches(state: RunState) -> Iterator[str]:
         yield f"note         smaller batch after out of memory: {', '.join(halved)}"
 
 
-def _failures(state: RunState, results: Path) -> Iterator[str]:
+def _failures(state: RunState, results: Place) -> Iterator[str]:
     """A warning, where there is a result all the same."""
     failed = state.by_phase(Phase.FAILED)
     if not failed:
@@ -82,7 +89,7 @@ def _failures(state: RunState, results: Path) -> Iterator[str]:
     if len(reasons) > LISTED_FAILURES:
         yield f"             … and {len(reasons) - LISTED_FAILURES} more, see controller.json"
     first = results / layout.experiment(failed[0].number) / layout.LOG
-    if first.is_file():
+    if is_file(first):
         yield f"             its log: {first}"
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from raytao.networks.function import LOOP
+from raytao.runs.events import Placed
 from raytao.runs.state import Best, RunState, TrialState
 from raytao.types import SCORE
 
@@ -47,6 +48,16 @@ def plural(count: float, word: str) -> str:
 def progress(trial: TrialState) -> str:
     """Epochs trained of those granted; without these where a foreign run does not tell them."""
     return f"{trial.epochs}/{trial.budget}" if trial.budget else str(trial.epochs or NOTHING)
+
+
+def where_it_runs(place: Placed) -> str:
+    """``node gpu-3, pid 812, 4 CPUs, 0.5 GPUs (device 2)``."""
+    count = len(place.devices)
+    names = f" ({plural(count, 'device')} {', '.join(place.devices)})" if count else ""
+    return (
+        f"node {place.node}, pid {place.pid}, {place.cpus:g} {plural(place.cpus, 'CPU')}, "
+        f"{place.gpus:g} {plural(place.gpus, 'GPU')}{names}"
+    )
 
 
 def describe_best(best: Best) -> str:

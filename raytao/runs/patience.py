@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import time
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias, TypeVar
@@ -11,12 +12,17 @@ from raytao.runs.store import Store, StoreError
 
 log = logging.getLogger(__name__)
 
-PAUSES: Final = (0.2, 1.0, 4.0)
+PAUSES: Final = Store.pauses
 """Seconds between tries: a network disk that hangs longer stops the run, which can be resumed."""
 
 Answer = TypeVar("Answer")
 Attempt: TypeAlias = Callable[[bool], Answer]
 """Does it, told whether it was tried before."""
+
+
+def uneven_sleep(seconds: float) -> None:
+    """Sleep about so long, so that those who were refused at once do not come back at once."""
+    time.sleep(seconds * random.uniform(0.5, 1.5))
 
 
 class Patience:
@@ -28,7 +34,7 @@ class Patience:
     """
 
     def __init__(
-        self, pauses: Sequence[float] = PAUSES, sleep: Callable[[float], None] = time.sleep
+        self, pauses: Sequence[float] = PAUSES, sleep: Callable[[float], None] = uneven_sleep
     ) -> None:
         self._pauses = tuple(pauses)
         self._sleep = sleep
@@ -73,17 +79,19 @@ class PatientStore(Store):
 
     Args:
         store: does the work.
-        pauses: see `Patience`.
+        pauses: see `Patience`; the store's own by default.
         sleep: see `Patience`.
     """
 
     def __init__(
         self,
         store: Store,
-        pauses: Sequence[float] = PAUSES,
-        sleep: Callable[[float], None] = time.sleep,
+        pauses: Sequence[float] | None = None,
+        sleep: Callable[[float], None] = uneven_sleep,
     ) -> None:
         self._store = store
+        self.pauses = pauses = store.pauses if pauses is None else pauses
+        self.collect_seconds = store.collect_seconds
         self._read = Patience(pauses, sleep)
         self._write = Patience(pauses, sleep)
 
@@ -135,3 +143,11 @@ class PatientStore(Store):
                 self._store.replace_folder(staged, target)
 
         self._write(replace)
+
+    def copy(self, source: str, target: str) -> bool:
+        """See Store."""
+        return self._write(lambda _: self._store.copy(source, target))
+
+    def settle(self, key: str = "") -> None:
+        """See Store."""
+        self._write(lambda _: self._store.settle(key))

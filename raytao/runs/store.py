@@ -11,11 +11,11 @@ import errno
 import os
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
+from threading import Lock
 
-from raytao.errors import RaytaoError
 from raytao.runs.durable import (
     append_whole,
     exchange,
@@ -28,32 +28,8 @@ from raytao.runs.durable import (
     temporary,
     write_durably,
 )
-
-PASSING = frozenset(
-    {
-        *(errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EAGAIN, errno.EBUSY),
-        *(errno.ETIMEDOUT, errno.ESTALE, errno.EINTR, errno.ENOTCONN, errno.EHOSTDOWN),
-    }
-)
-"""What storage may get over by itself: a failing network disk, one that was full."""
-
-
-class StoreError(RaytaoError):
-    """Storage refused an operation (full, read-only, vanished); the message names the key.
-
-    Args:
-        message: what was refused, where and why.
-        code: the system's error number, where there is one.
-    """
-
-    def __init__(self, message: str, code: int | None = None) -> None:
-        super().__init__(message)
-        self.code = code
-
-    @property
-    def may_pass(self) -> bool:
-        """Whether it is worth trying again."""
-        return self.code in PASSING
+from raytao.runs.store_error import StoreError as StoreError
+from raytao.runs.store_error import check_rest
 
 
 class Store(ABC):
@@ -61,7 +37,14 @@ class Store(ABC):
 
     A reader sees the old file or the new one, never a part (``replace``); an appended batch is
     durable when the call returns; ``create_exclusive`` succeeds for one caller only.
+
+    Attributes:
+        pauses: seconds between tries of what it refuses and may do in a moment.
+        collect_seconds: how long those who append a little, often, do well to collect it.
     """
+
+    pauses: Sequence[float] = (0.2, 1.0, 4.0)
+    collect_seconds: float = 0.0
 
     @abstractmethod
     def read(self, key: str) -> bytes | None:
@@ -116,6 +99,21 @@ class Store(ABC):
         Raises:
             StoreError: if it does not appear. What is left of the old one is no error.
         """
+
+    def copy(self, source: str, target: str) -> bool:
+        """Make ``target`` a copy of the file ``source``; return whether there is one."""
+        data = self.read(source)
+        if data is not None:
+            self.replace(target, data)
+        return data is not None
+
+    def settle(self, key: str = "") -> None:
+        """Make one plain file of ``key``, or of each below it, that was appended to in pieces.
+
+        Nothing is read differently afterwards; it is for those who look without raytao. Others
+        may append meanwhile.
+        """
+        _folder(key)
 
 
 def checked(key: str) -> str:
@@ -298,10 +296,20 @@ class LocalStore(Store):
 
 
 class MemoryStore(Store):
-    """A store in memory: for tests, the simulator and plans."""
+    """A store in memory: for tests, the simulator and plans; ``files`` are there already."""
 
-    def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
+    def __init__(self, files: Mapping[str, bytes] | None = None) -> None:
+        self._files = dict(files or {})
+        self._growing: dict[str, bytearray] = {}  # else each append would copy the whole file
+        self._turn = Lock()
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """What is there, by key."""
+        with self._turn:
+            self._files.update((key, bytes(data)) for key, data in self._growing.items())
+            self._growing.clear()
+        return self._files
 
     def read(self, key: str) -> bytes | None:
         """See Store."""
@@ -321,11 +329,14 @@ class MemoryStore(Store):
     ) -> None:
         """See Store."""
         del durable
-        before = self.files.get(checked(key), b"")
-        if at is not None:
-            _check_rest(key, len(before), before[at:], data, at)
-            before = before[:at]
-        self.files[key] = before + data
+        with self._turn:
+            file = self._growing.get(checked(key))
+            file = bytearray(self._files.get(key, b"")) if file is None else file
+            if at is not None:
+                check_rest(key, len(file), bytes(file[at:]), data, at)
+                del file[at:]
+            file += data
+            self._growing[key] = file
 
     def list(self, prefix: str = "") -> list[str]:
         """See Store."""
@@ -364,20 +375,9 @@ def _check_size(path: Path, data: bytes, at: int) -> None:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(min(at, size))
-            _check_rest(str(path), size, file.read(len(data) + 1), data, at)
+            check_rest(str(path), size, file.read(len(data) + 1), data, at)
     except FileNotFoundError:
-        _check_rest(str(path), 0, b"", data, at)
-
-
-def _check_rest(name: str, size: int, rest: bytes, data: bytes, at: int) -> None:
-    if size < at:
-        raise StoreError(
-            f"cannot append to {name}: it has {size} bytes, and {at} were written: it was cut, "
-            "or its folder removed or replaced",
-            errno.ENOENT,
-        )
-    if not data.startswith(rest):
-        raise StoreError(f"cannot append to {name}: somebody else has written to it")
+        check_rest(str(path), 0, b"", data, at)
 
 
 def _below(keys: Iterable[str], prefix: str) -> list[str]:

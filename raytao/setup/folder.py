@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 
@@ -13,9 +15,10 @@ from raytao.runs import owner as owning
 from raytao.runs.log import read_log
 from raytao.runs.owner import Owned, Ownership, Say
 from raytao.runs.owner_file import STALE_SECONDS, Owner, owner_of
+from raytao.runs.place import ObjectPlace, Place, is_there, names_in, store_at
 from raytao.runs.process import Life, Process
 from raytao.runs.state import RunState
-from raytao.runs.store import LocalStore, StoreError
+from raytao.runs.store import StoreError
 from raytao.setup.changes import changes, refuse_another_search
 from raytao.setup.damage import copy_kept, refuse_lost_log, repair_told
 from raytao.setup.reopen import reopen
@@ -53,11 +56,11 @@ def inspect_folder(setup: Setup, *, resume: bool, allow_changed: bool = False) -
     if owner is not None and (owner.life() is Life.ALIVE or (not resume and owner.seems_alive())):
         raise _busy(folder, owner)  # one elsewhere is watched before its run is gone on with
     with copy_kept(folder):
-        state = RunState.fold(read_log(LocalStore(folder), layout.EVENTS))
+        state = RunState.fold(read_log(store_at(folder), layout.EVENTS))
     if state.opened is None:
         _refuse_foreign(folder, remedy="choose another results_dir: nothing there was touched")
         refuse_lost_log(folder)
-        if folder.is_dir() and any(path.name not in OURS for path in folder.iterdir()):
+        if not names_in(folder) <= set(OURS):
             raise FolderError(
                 f"{folder} is not empty and holds no raytao run",
                 remedy="choose another results_dir: nothing there was touched",
@@ -87,7 +90,7 @@ def _how_to_resume(setup: Setup) -> str:
     return ".ask(resume=True)" if setup.network.is_loop else ".fit(resume=True)"
 
 
-def claim(folder: Path, *, say: Say = log.warning) -> Ownership:
+def claim(folder: Place, *, say: Say = log.warning) -> Ownership:
     """Become the one driver of the run in ``folder``: two would write one log, and ruin it.
 
     A driver that was killed is followed at once on its own machine, and elsewhere after
@@ -101,10 +104,10 @@ def claim(folder: Path, *, say: Say = log.warning) -> Ownership:
         FolderError: if another process, or another part of this one, drives it.
         StoreError: if the folder cannot be written.
     """
+    # On object storage a folder begins with its first object, which the owner's may be.
+    store = store_at(folder.resolve(), must_exist=isinstance(folder, Path))
     try:
-        ownership = owning.claim(
-            LocalStore(folder.resolve(), must_exist=True), layout.OWNER, say=say
-        )
+        ownership = owning.claim(store, layout.OWNER, say=say)
     except Owned as held:
         raise _busy(folder, held.owner) from held
     if ownership.took_over is not None:
@@ -113,24 +116,24 @@ def claim(folder: Path, *, say: Say = log.warning) -> Ownership:
     return ownership
 
 
-def driver_of(folder: Path) -> Owner | None:
+def driver_of(folder: Place) -> Owner | None:
     """Who has claimed the run in ``folder`` and not released it, dead or alive; writes nothing.
 
     None as well where that may not be read: whoever writes there finds out.
     """
     try:
-        return owner_of(LocalStore(folder), layout.OWNER)
+        return owner_of(store_at(folder), layout.OWNER)
     except StoreError:
         return None
 
 
-def is_driven(folder: Path) -> bool:
+def is_driven(folder: Place) -> bool:
     """Whether a process is driving the run in ``folder``, as far as this machine can tell."""
     owner = driver_of(folder)
     return owner is not None and owner.seems_alive()
 
 
-def _busy(folder: Path, owner: Owner | None) -> FolderError:
+def _busy(folder: Place, owner: Owner | None) -> FolderError:
     remedy = (
         f"watch it with: raytao status {folder} --watch\n  when it is gone, this folder is free: "
         f"at once on its own machine, {STALE_SECONDS:g} s later on another"
@@ -143,8 +146,11 @@ def _busy(folder: Path, owner: Owner | None) -> FolderError:
     )
 
 
-def _refuse_unusable(folder: Path) -> None:
+def _refuse_unusable(folder: Place) -> None:
     """Refuse a folder that cannot be made, or written, before Ray is started for nothing."""
+    if not isinstance(folder, Path):
+        _refuse_unreachable(folder)
+        return
     above = (folder, *folder.absolute().parents)
     there = next(path for path in above if path.is_symlink() or path.exists())
     if there.is_symlink() and not there.exists():
@@ -155,7 +161,33 @@ def _refuse_unusable(folder: Path) -> None:
         raise FolderError(f"{there} cannot be written", remedy="choose another results_dir")
 
 
-def open_folder(folder: Path) -> tuple[Setup, RunState]:
+def _refuse_unreachable(folder: ObjectPlace) -> None:
+    """Refuse object storage that does not let this user in.
+
+    Raises:
+        FolderError: as storage says it, with its remedy; what may pass stays a StoreError.
+    """
+    with _let_in(folder):
+        is_there(folder)
+
+
+@contextmanager
+def _let_in(folder: Place) -> Iterator[None]:
+    """Who may not read an address has named it wrongly, or is not known there: a user's mistake.
+
+    Raises:
+        FolderError: in the place of storage's own error.
+    """
+    try:
+        yield
+    except StoreError as error:
+        if error.may_pass or isinstance(folder, Path):
+            raise
+        said, _, remedy = str(error).partition("\n  ")
+        raise FolderError(said, remedy=remedy) from error
+
+
+def open_folder(folder: Place) -> tuple[Setup, RunState]:
     """Read a run folder: its setup and its state.
 
     Raises:
@@ -167,18 +199,20 @@ def open_folder(folder: Path) -> tuple[Setup, RunState]:
     return reopen(state.opened, folder), state
 
 
-def read_state(folder: Path) -> RunState:
+def read_state(folder: Place) -> RunState:
     """The state of the run in ``folder``.
 
     Raises:
         FolderError: if there is no run in it.
         DamagedRun: if its log cannot be trusted.
     """
-    if not folder.is_dir():
+    if isinstance(folder, Path) and not folder.is_dir():
         raise FolderError(f"no folder {folder}")
-    with repair_told(folder):
-        state = RunState.fold(read_log(LocalStore(folder), layout.EVENTS))
+    with repair_told(folder), _let_in(folder):
+        state = RunState.fold(read_log(store_at(folder), layout.EVENTS))
     if state.opened is None:
+        if not isinstance(folder, Path):
+            _refuse_other_objects(folder)
         _refuse_foreign(folder, remedy="raytao status, raytao report and warm_start read it")
         refuse_lost_log(folder)
         raise FolderError(
@@ -189,7 +223,20 @@ def read_state(folder: Path) -> RunState:
     return state
 
 
-def _refuse_foreign(folder: Path, *, remedy: str) -> None:
+def _refuse_other_objects(folder: ObjectPlace) -> None:
+    """Refuse an address with nothing below it, or with what is read from a path only."""
+    names = names_in(folder)
+    if not names:
+        raise FolderError(f"nothing is at {folder}")
+    if layout.CONTROLLER in names:
+        raise FolderError(
+            f"{folder} has a {layout.CONTROLLER} and no {layout.EVENTS}: a run of TAO, not of "
+            "raytao",
+            remedy="copy it to a local folder: raytao reads TAO's own runs there",
+        )
+
+
+def _refuse_foreign(folder: Place, *, remedy: str) -> None:
     """Refuse a folder of TAO's own, where a run of raytao is to be.
 
     Raises:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Final
 
 from raytao.errors import SettingsError, SpecError, Where
-from raytao.redact import REFERENCE, Literal, redact, secret_of
+from raytao.redact import REFERENCE, Literal, secret_of
+from raytao.runs.place import place_of
 from raytao.setup.places import Places
 from raytao.space import Space
 from raytao.spec import Document, flatten
@@ -23,11 +23,9 @@ _OWN_REMEDY: Final = {
 }
 """Settings whose own variables are read; a reference stands in a train spec only."""
 
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-
 
 def refuse_secret_settings(data: Mapping[str, Json], place: Places) -> None:
-    """Refuse settings, as they were written, that hold a secret, or results that go to a URL.
+    """Refuse settings, as written, that hold a secret, or name no place for results.
 
     ``tracking.uri`` has a rule of its own in `raytao.setup.settings`.
 
@@ -80,12 +78,15 @@ def _sentence(key: str, found: Literal) -> str:
 
 
 def _refuse_other_storage(results: Json, place: Places) -> None:
-    if isinstance(results, str) and _SCHEME.match(results):
-        raise SettingsError(
-            f"results_dir is {redact(results)!r}; object storage is not supported yet",
-            where=_without_value(place(["results_dir"])),
-            remedy="name a folder on storage that all nodes have mounted, like /mnt/results/run1",
-        )
+    """Refuse an address that no results can be written to, naming its place, not its login."""
+    if not isinstance(results, str):
+        return
+    try:
+        place_of(results)
+    except SettingsError as error:
+        where = _without_value(place(["results_dir"]))
+        said = f"results_dir: {error.message}"
+        raise SettingsError(said, where=where, remedy=error.remedy) from error
 
 
 def _refuse_references(data: Mapping[str, Json], place: Places) -> None:

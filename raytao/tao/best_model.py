@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 
+from raytao.runs.object_folder import is_torn
 from raytao.runs.state import Best, Phase, RunState
 from raytao.runs.store import Store
 from raytao.tao import layout
@@ -68,19 +69,16 @@ class BestModel:
     def _stage(self, best: Best) -> bool:
         folder = layout.experiment(best.trial)
         weights = layout.checkpoint(best.epoch, self._weights)
-        model = self._store.read(f"{folder}/{weights}")
-        if model is None and not self._saves_nothing(folder):
+        self._store.delete(layout.BEST_MODEL_STAGED)
+        if not self._copy(f"{folder}/{weights}", weights) and not self._saves_nothing(folder):
             if best != self._missed:
                 log.warning("trial %d has no weights of epoch %d", best.trial, best.epoch)
             self._missed = best
             return False
-        self._store.delete(layout.BEST_MODEL_STAGED)
         recommendation = layout.recommendation(best.trial, self._suffix)
         self._copy(recommendation, recommendation)
         for name in (layout.LOG, layout.STATUS, layout.PROVENANCE):
             self._copy(f"{folder}/{name}", name)
-        if model is not None:
-            self._store.replace(f"{layout.BEST_MODEL_STAGED}/{weights}", model)
         return True
 
     def _saves_nothing(self, folder: str) -> bool:
@@ -92,13 +90,16 @@ class BestModel:
         except (ValueError, KeyError, TypeError):
             return False
 
-    def _copy(self, source: str, name: str) -> None:
-        data = self._store.read(source)
-        if data is not None:
-            self._store.replace(f"{layout.BEST_MODEL_STAGED}/{name}", data)
+    def _copy(self, source: str, name: str) -> bool:
+        return self._store.copy(source, f"{layout.BEST_MODEL_STAGED}/{name}")
 
     def _on_disk(self) -> tuple[int, int, int] | None:
-        """(trial, best epoch, epochs trained) of a ``best_model/`` left by an earlier driver."""
+        """(trial, best epoch, epochs trained) of a ``best_model/`` left by an earlier driver.
+
+        None also for one that was half replaced: it is made anew.
+        """
+        if is_torn(self._store, layout.BEST_MODEL):
+            return None
         data = self._store.read(_record(layout.BEST_MODEL))
         if data is None:
             return None

@@ -205,6 +205,14 @@ class FaultyStore(Store):
             lambda: self._swap_but_leave_half(staged, target),
         )
 
+    def copy(self, source: str, target: str) -> bool:
+        """See Store."""
+        return self._do("copy", target, lambda: self._store.copy(source, target))
+
+    def settle(self, key: str = "") -> None:
+        """See Store."""
+        self._do("settle", key, lambda: self._store.settle(key))
+
     def _do(
         self,
         name: str,

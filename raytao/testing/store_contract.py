@@ -14,18 +14,19 @@ Needs pytest and hypothesis.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier, Event
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeAlias
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from raytao.runs.store import Store, StoreError
+from raytao.testing.append_contract import AppendContract, law
+from raytao.testing.append_contract import content as content
 
 Operation: TypeAlias = tuple[str, str, bytes]
 """(method, key, data)."""
@@ -37,22 +38,6 @@ ROOT: Final = ("", ".")
 CROWD: Final = 8
 """Threads that race."""
 
-Law = TypeVar("Law", bound=Callable[..., None])
-
-
-def law(examples: int) -> Callable[[Law], Law]:
-    """Hypothesis settings of a law that many classes inherit: few, repeatable examples."""
-    return settings(
-        max_examples=examples,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        suppress_health_check=[
-            HealthCheck.differing_executors,
-            HealthCheck.function_scoped_fixture,
-        ],
-    )
-
 
 def operations() -> st.SearchStrategy[list[Operation]]:
     """Any writes to a few files and folders, in any order."""
@@ -62,8 +47,10 @@ def operations() -> st.SearchStrategy[list[Operation]]:
         st.sampled_from(FILES),
         data,
     )
-    deletions = st.tuples(st.just("delete"), st.sampled_from(FILES + FOLDERS), st.just(b""))
-    return st.lists(writes | deletions, max_size=15)
+    others = st.tuples(
+        st.sampled_from(["delete", "settle"]), st.sampled_from(FILES + FOLDERS), st.just(b"")
+    )
+    return st.lists(writes | others, max_size=15)
 
 
 def attempts(store: Store, key: str) -> list[Callable[[], object]]:
@@ -72,6 +59,7 @@ def attempts(store: Store, key: str) -> list[Callable[[], object]]:
         lambda: store.read(key),
         lambda: store.size(key),
         lambda: store.list(key),
+        lambda: store.settle(key),
         *writing_attempts(store, key),
     ]
 
@@ -83,28 +71,15 @@ def writing_attempts(store: Store, key: str) -> list[Callable[[], object]]:
         lambda: store.append_batch(key, b"x"),
         lambda: store.delete(key),
         lambda: store.create_exclusive(key, b"x"),
+        lambda: store.copy("d/x", key),
+        lambda: store.copy(key, "d/x"),
         lambda: store.replace_folder("d", key),
         lambda: store.replace_folder(key, "d"),
     ]
 
 
-def content(store: Store) -> dict[str, bytes | None]:
-    """All files of a store."""
-    return {key: store.read(key) for key in store.list()}
-
-
-class StoreContract:
+class StoreContract(AppendContract):
     """Subclass it and answer `make_store`; see the module."""
-
-    _serial = itertools.count()
-
-    def make_store(self, folder: Path) -> Store:
-        """Make an empty store; two calls with one folder give stores of the same files."""
-        raise NotImplementedError(f"{type(self).__name__} must say which store it tests")
-
-    def fresh(self, folder: Path) -> Store:
-        """An empty store of its own, for laws that need many."""
-        return self.make_store(folder / f"store_{next(self._serial)}")
 
     def test_a_new_store_is_empty_and_reading_absence_is_none(self, tmp_path: Path) -> None:
         store = self.fresh(tmp_path)
@@ -119,7 +94,11 @@ class StoreContract:
     def test_any_writes_leave_what_a_dictionary_would_hold(
         self, todo: list[Operation], tmp_path: Path
     ) -> None:
-        store, model = self.fresh(tmp_path), dict[str, bytes]()
+        self.follow(todo, tmp_path)
+
+    def follow(self, todo: list[Operation], folder: Path) -> None:
+        """Do it to a store and to a dictionary, and compare."""
+        store, model = self.fresh(folder), dict[str, bytes]()
         for method, key, data in todo:
             match method:
                 case "replace":
@@ -131,6 +110,8 @@ class StoreContract:
                 case "create_exclusive":
                     assert store.create_exclusive(key, data) == (key not in model)
                     model.setdefault(key, data)
+                case "settle":
+                    store.settle(key)
                 case _:
                     store.delete(key)
                     model = {
@@ -141,9 +122,9 @@ class StoreContract:
         assert [store.read(key) for key in FILES] == [model.get(key) for key in FILES]
         assert {key: store.size(key) for key in model} == {k: len(v) for k, v in model.items()}
         assert [store.size(key) for key in FOLDERS] == [None] * len(FOLDERS)
-        for folder in FOLDERS:
-            below = sorted(key for key in model if key.startswith(f"{folder}/"))
-            assert store.list(folder) == store.list(f"{folder}/") == below
+        for name in FOLDERS:
+            below = sorted(key for key in model if key.startswith(f"{name}/"))
+            assert store.list(name) == store.list(f"{name}/") == below
 
     def test_a_file_beside_a_folder_of_a_similar_name_is_not_below_it(
         self, tmp_path: Path
@@ -155,54 +136,18 @@ class StoreContract:
         assert store.list() == store.list("experiment_10") == ["experiment_10/log.txt"]
         assert store.list("experiment_1") == []
 
-    @pytest.mark.parametrize("durable", [True, False])
-    def test_appended_batches_follow_each_other(self, durable: bool, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("before", [None, b"old"])
+    def test_a_copy_is_a_file_of_its_own(self, before: bytes | None, tmp_path: Path) -> None:
         store = self.fresh(tmp_path)
-        for batch in (b"one\n", b"two\n", b"three\n"):
-            store.append_batch("events.jsonl", batch, durable=durable)
-        assert store.read("events.jsonl") == b"one\ntwo\nthree\n"
-
-    @law(60)
-    @given(
-        before=st.binary(max_size=5),
-        data=st.binary(max_size=5),
-        part=st.integers(0, 5),
-        more=st.binary(max_size=5),
-    )
-    def test_a_batch_that_was_written_in_part_can_be_tried_again_with_more(
-        self, before: bytes, data: bytes, part: int, more: bytes, tmp_path: Path
-    ) -> None:
-        store = self.fresh(tmp_path)
-        if before:
-            store.replace("d/log", before)
-        if data[:part]:
-            store.append_batch("d/log", data[:part])
-        store.append_batch("d/log", data, at=len(before))
-        store.append_batch("d/log", data, at=len(before))
-        store.append_batch("d/log", data + more, at=len(before))
-        store.append_batch("d/log", b"next", at=len(before + data + more))
-        assert store.read("d/log") == before + data + more + b"next"
-
-    @pytest.mark.parametrize("there", [None, b"", b"on"])
-    def test_a_file_shorter_than_what_was_written_is_not_appended_to(
-        self, there: bytes | None, tmp_path: Path
-    ) -> None:
-        store = self.fresh(tmp_path)
-        if there is not None:
-            store.replace("d/log", there)
-        with pytest.raises(StoreError, match=rf"it has {len(there or b'')} bytes, and 3 were"):
-            store.append_batch("d/log", b"two", at=3)
-        assert store.read("d/log") == there
-
-    @pytest.mark.parametrize("foreign", [b"onex", b"onetwo and more", b"onetxo"])
-    def test_what_somebody_else_has_written_is_not_overwritten(
-        self, foreign: bytes, tmp_path: Path
-    ) -> None:
-        store = self.fresh(tmp_path)
-        store.replace("d/log", foreign)
-        with pytest.raises(StoreError, match="somebody else has written"):
-            store.append_batch("d/log", b"two", at=3)
-        assert store.read("d/log") == foreign
+        if before is not None:
+            store.append_batch("e/y", before)
+        assert not store.copy("d/x", "e/y")
+        assert store.read("e/y") == before
+        store.append_batch("d/x", b"one")
+        store.append_batch("d/x", b"two")
+        assert store.copy("d/x", "e/y")
+        store.append_batch("d/x", b"three")
+        assert content(store) == {"d/x": b"onetwothree", "e/y": b"onetwo"}
 
     def test_a_reader_sees_the_old_file_or_the_new_one(self, tmp_path: Path) -> None:
         store = self.fresh(tmp_path)
@@ -318,6 +263,19 @@ class StoreContract:
             store.replace(f".staged/only_{n}", b"%d" % n)
             store.replace_folder(".staged", "best")
             assert content(store) == {f"best/only_{n}": b"%d" % n}
+
+    def test_files_that_were_appended_to_are_replaced_with_their_folder(
+        self, tmp_path: Path
+    ) -> None:
+        store = self.fresh(tmp_path)
+        for folder in ("best", ".staged"):
+            for _ in range(3):
+                store.append_batch(f"{folder}/log", folder.encode())
+        store.append_batch("best/old", b"old")
+        store.replace_folder(".staged", "best")
+        assert content(store) == {"best/log": b".staged" * 3}
+        store.append_batch("best/log", b"next")
+        assert content(store) == {"best/log": b".staged" * 3 + b"next"}
 
     def test_replacing_by_nothing_fails_and_leaves_the_old_folder(self, tmp_path: Path) -> None:
         store = self.fresh(tmp_path)

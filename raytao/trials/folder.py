@@ -132,6 +132,8 @@ class ExperimentFolder:
         """Write that the segment ended well."""
         self._commit(replace(self._state, ended=message))
         self._say(StatusLine(Status.SUCCESS, _now(), message))
+        with suppress(StoreError):  # nothing reads it differently
+            self._store.settle(f"{self._key}/{STATUS}")
 
     def _refuse_if_given_up(self) -> None:
         found = read_provenance(self._store, self._key)

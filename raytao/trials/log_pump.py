@@ -11,6 +11,7 @@ import time
 from typing import Final
 
 from raytao.redact import MARK, SHORTEST, Redactor
+from raytao.runs.patience import PatientStore
 from raytao.runs.store import Store, StoreError
 
 HELD_SECONDS: Final = 0.5
@@ -18,6 +19,18 @@ HELD_SECONDS: Final = 0.5
 
 FLUSHED: Final = 1 << 16
 """Characters without a line end after which nobody waits for one."""
+
+COLLECTED_BYTES: Final = 1 << 18
+"""Output that is collected, at most, where appending costs."""
+
+KEPT_BYTES: Final = 1 << 20
+"""Output that waits, at most, for storage that refuses it."""
+
+ENDING_SECONDS: Final = 1.0
+"""Longest wait for all writers to be gone, once the job is."""
+
+WRITING_SECONDS: Final = 30.0
+"""Longest wait for the last of the output to be written, by storage that refuses it."""
 
 _CHUNK: Final = 1 << 16
 
@@ -71,6 +84,9 @@ class RedactedStream:
 class LogPump:
     """Carries a job's output to its log, line by line as it comes, until all writers are gone.
 
+    Where each append costs, lines are collected for as long as the store asks for; what storage
+    refuses for a moment is kept, up to ``KEPT_BYTES``, and written with what comes next.
+
     Args:
         descriptor: read end of the pipe to which the job writes; closed at its end.
         store: where the log is.
@@ -84,35 +100,73 @@ class LogPump:
         self._key = key
         self._stream = RedactedStream(redact)
         self._refused = False
+        self._waiting = b""
+        self._due = 0.0
+        self._most = COLLECTED_BYTES
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._carry, name="trial-log", daemon=True)
         self._thread.start()
 
     def finish(self) -> None:
         """Wait for the end of the output; not for ever, as an unkillable process may hold it."""
-        self._thread.join(timeout=1.0)
+        if self._ended.wait(ENDING_SECONDS):
+            self._thread.join(WRITING_SECONDS)
 
     def _carry(self) -> None:
-        self._append(b"")  # the log is there from the start, also if nothing is said
+        self._write()  # the log is there from the start, also if nothing is said
         poll = select.poll()
         poll.register(self._descriptor, select.POLLIN)
         due: float | None = None  # when to show a line that has not ended
         while True:
-            if not poll.poll(due and max(0.0, due - time.monotonic()) * 1000):
-                self._append(self._stream.flush())
+            moments = [due, self._due if self._waiting else None]
+            times = [moment for moment in moments if moment is not None]
+            if poll.poll(_until(min(times)) if times else None):
+                if not (data := os.read(self._descriptor, _CHUNK)):
+                    break
+                self._waiting += self._stream.feed(data)
+                waits = self._stream.held
+                due = (due or time.monotonic() + HELD_SECONDS) if waits else None
+            elif due is not None and time.monotonic() >= due:
+                self._waiting += self._stream.flush()
                 due = None
-                continue
-            if not (data := os.read(self._descriptor, _CHUNK)):
-                break
-            self._append(self._stream.feed(data))
-            waits = self._stream.held
-            due = (due or time.monotonic() + HELD_SECONDS) if waits else None
-        self._append(self._stream.end())
+            if self._waiting and (
+                time.monotonic() >= self._due or len(self._waiting) >= self._most
+            ):
+                self._write()
+        self._ended.set()
         os.close(self._descriptor)
+        self._waiting += self._stream.end()
+        self._write_the_rest()
 
-    def _append(self, data: bytes) -> None:
+    def _write(self) -> None:
+        """Append what waits; what is refused for longer is lost, or the trainer would block."""
         try:
-            self._store.append_batch(self._key, data, durable=False)
-        except StoreError as error:  # go on reading, or the trainer would block on print
-            if not self._refused:
-                logging.getLogger(__name__).warning("output of a trial is lost: %s", error)
-            self._refused = True
+            self._store.append_batch(self._key, self._waiting, durable=False)
+            self._waiting, self._most = b"", COLLECTED_BYTES
+        except StoreError as error:
+            if not error.may_pass or len(self._waiting) >= KEPT_BYTES:
+                self._lose(error)
+            self._most = KEPT_BYTES
+        self._due = time.monotonic() + self._store.collect_seconds
+
+    def _write_the_rest(self) -> None:
+        """The last append; nothing follows it that could take along what is refused."""
+        try:
+            if self._waiting:
+                last = PatientStore(self._store)
+                last.append_batch(self._key, self._waiting, durable=False)
+            self._store.settle(self._key)
+        except StoreError as error:
+            if self._waiting:
+                self._lose(error)
+
+    def _lose(self, error: StoreError) -> None:
+        self._waiting = b""
+        if not self._refused:
+            logging.getLogger(__name__).warning("output of a trial is lost: %s", error)
+        self._refused = True
+
+
+def _until(due: float) -> float:
+    """Milliseconds until ``due``, of the monotonic clock."""
+    return max(0.0, due - time.monotonic()) * 1000

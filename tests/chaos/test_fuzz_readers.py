@@ -49,7 +49,8 @@ from raytao.space.table import COLUMNS, SEARCHABLE
 from raytao.spec import Document, flatten, reachable
 from raytao.spec.source import NAMES
 from raytao.tao import layout
-from raytao.tao.export import controller_json, metadata_json
+from raytao.tao.export import metadata_json
+from raytao.tao.trial_list import controller_json
 from raytao.testing.folder_run import Conditions, run_in_folder
 
 SECONDS = float(os.environ.get("RAYTAO_FUZZ_SECONDS", "60"))

@@ -11,7 +11,7 @@ import pytest
 from raytao.runs.controller import Controller, Evaluation, Lease
 from raytao.runs.eta import remaining
 from raytao.runs.opening import open_run
-from raytao.runs.store import LocalStore
+from raytao.runs.place import store_at
 from raytao.setup.drawing import exporter_of
 from raytao.setup.resolve import resolve
 from raytao.setup.setup import Setup
@@ -40,7 +40,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run_here(setup: Setup) -> None:
     """Run to the end, one trial after the other."""
-    store = LocalStore(setup.results)
+    store = store_at(setup.results)
     brain = setup.new_brain()
     controller = open_run(store, layout.EVENTS, brain, setup.opened(), evaluate=True)
     exporter = exporter_of(setup, store, controller)

@@ -21,13 +21,15 @@ from raytao.runs.eta import Remaining
 from raytao.runs.events import Opened
 from raytao.runs.log import EventLog, read_log
 from raytao.runs.opening import open_run
+from raytao.runs.place import store_at
 from raytao.runs.state import RunState
-from raytao.runs.store import LocalStore
+from raytao.runs.store import LocalStore, Store
 from raytao.setup.drawing import exporter_of
 from raytao.setup.resolve import resolve
 from raytao.setup.setup import Setup
 from raytao.spec import Document
 from raytao.tao import layout
+from raytao.testing.places import local
 
 pytestmark = pytest.mark.timeout(120)  # the first test trains the run that all of them look at
 
@@ -84,10 +86,10 @@ def test_the_folder_one_stands_in_is_a_place(
     for stand, place in ((digits, "."), (digits / layout.BEST_MODEL, ".")):
         monkeypatch.chdir(stand)
         found = find(Path(place))
-        assert found.checkpoint.samefile(expected.checkpoint)
+        assert local(found.checkpoint).samefile(local(expected.checkpoint))
         assert found.home.resolve() == digits.resolve()
     monkeypatch.chdir(digits / layout.BEST_MODEL / layout.WEIGHTS)
-    assert find(Path("..")).checkpoint.samefile(expected.checkpoint)
+    assert local(find(Path("..")).checkpoint).samefile(local(expected.checkpoint))
 
 
 def test_a_recommendation_and_its_experiment_mean_its_best_epoch(digits: Path) -> None:
@@ -97,7 +99,7 @@ def test_a_recommendation_and_its_experiment_mean_its_best_epoch(digits: Path) -
     for place in (layout.experiment(winner), layout.recommendation(winner)):
         model = find(digits / place)
         assert model.trial == winner
-        assert model.checkpoint.is_relative_to(digits / layout.experiment(winner))
+        assert local(model.checkpoint).is_relative_to(digits / layout.experiment(winner))
         assert model.read() == find(digits).read()
         assert model.home == digits
     inside = find(digits / layout.BEST_MODEL / layout.recommendation(winner))
@@ -146,16 +148,16 @@ def test_a_user_s_own_spec_is_checked(digits: Path, tmp_path: Path) -> None:
         find(spec, network=NETWORK)
 
 
-def toy(folder: Path, *assignments: str) -> tuple[Setup, Controller, LocalStore]:
+def toy(folder: Path, *assignments: str) -> tuple[Setup, Controller, Store]:
     (folder / "run.yaml").write_text(
         "network: toy\nbrain: {name: random, max_recommendations: 1}\n"
     )
     setup = resolve(str(folder / "run.yaml"), [f"results_dir={folder / 'results'}", *assignments])
-    store = LocalStore(setup.results)
+    store = store_at(setup.results)
     return setup, open_run(store, layout.EVENTS, setup.new_brain(), setup.opened()), store
 
 
-def draw(setup: Setup, controller: Controller, store: LocalStore) -> None:
+def draw(setup: Setup, controller: Controller, store: Store) -> None:
     left = Remaining(epochs=0, seconds=None, epoch_seconds=None)
     exporter_of(setup, store, controller).draw(left, now=True)
 
@@ -169,7 +171,7 @@ def test_a_run_that_goes_on_has_no_model_before_a_trial_has_finished(tmp_path: P
         find(setup.results)
     with pytest.raises(FolderError, match="no epoch of it has been trained"):
         find(setup.results / layout.recommendation(0))
-    (setup.results / layout.experiment(0)).mkdir()
+    local(setup.results / layout.experiment(0)).mkdir()
     with pytest.raises(FolderError, match="no epoch of it has been trained"):
         find(setup.results / layout.experiment(0))
 
@@ -207,7 +209,7 @@ def test_a_winner_without_weights_of_its_best_epoch_says_so(digits: Path, tmp_pa
 
 def test_a_missing_weights_file_is_named(digits: Path, tmp_path: Path) -> None:
     results = copied(digits, tmp_path)
-    lost = find(results).checkpoint
+    lost = local(find(results).checkpoint)
     lost.unlink()
     with pytest.raises(FolderError, match=rf"{lost} .*is missing"):
         find(results)
@@ -258,7 +260,7 @@ def test_a_log_that_was_edited_is_not_trusted(tmp_path: Path) -> None:
     log = store.read(layout.EVENTS) or b""
     store.replace(layout.EVENTS, log.replace(b'"value"', b'"velue"', 1))
     with pytest.raises(DamagedRun):
-        find(store.root)
+        find(tmp_path / "results")
 
 
 def test_finding_a_model_loads_no_torch(digits: Path) -> None:

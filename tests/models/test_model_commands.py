@@ -46,7 +46,7 @@ def test_evaluate_gives_json_with_every_digit(digits: Path) -> None:
 def test_evaluate_takes_a_spec_a_network_and_weights(digits: Path, tmp_path: Path) -> None:
     model = find(digits)
     (tmp_path / "mine.yaml").write_text(model.spec.dump())
-    named = ("--network", "image_classification", "--checkpoint", model.checkpoint)
+    named = ("--network", "image_classification", "--checkpoint", str(model.checkpoint))
     done = invoke("evaluate", tmp_path / "mine.yaml", *named)
     assert done.stdout == f"{measured(evaluate(model))}\n"
 

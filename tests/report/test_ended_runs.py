@@ -24,13 +24,14 @@ from raytao.runs.events import (
     Stopped,
 )
 from raytao.runs.log import Record
+from raytao.runs.place import store_at
 from raytao.runs.state import RunState
-from raytao.runs.store import LocalStore
 from raytao.setup.request import Ask
 from raytao.setup.resolve import resolve
 from raytao.setup.schedule import forecast
 from raytao.setup.setup import Setup
 from raytao.testing.folder_run import run_in_folder
+from raytao.testing.places import local
 
 RUN = """
 network: toy
@@ -113,8 +114,8 @@ def test_a_log_tells_what_kept_trials_from_going_on(
 def test_a_budget_is_shown_before_and_while_it_is_spent(setup: Setup) -> None:
     assert "budget 8 hours, 500 epochs" in header(setup)
     assert "at most 8 hours, 500 epochs" in plan_text(setup, forecast(setup))
-    setup.results.mkdir()
-    run_in_folder(setup, LocalStore(setup.results))
+    local(setup.results).mkdir()
+    run_in_folder(setup, store_at(setup.results))
     shown = CliRunner().invoke(main, ["status", "r"]).output
     assert "Budget used" in shown
     assert "6 of 500 epochs" in shown
@@ -122,9 +123,9 @@ def test_a_budget_is_shown_before_and_while_it_is_spent(setup: Setup) -> None:
 
 @pytest.mark.parametrize(("ask", "word"), [(Ask.STOP, "Done"), (Ask.CANCEL, "Canceled")])
 def test_status_and_the_page_say_why_and_how_to_go_on(ask: Ask, word: str, setup: Setup) -> None:
-    setup.results.mkdir()
-    run_in_folder(setup, LocalStore(setup.results))
-    log = setup.results / "events.jsonl"
+    local(setup.results).mkdir()
+    run_in_folder(setup, store_at(setup.results))
+    log = local(setup.results / "events.jsonl")
     lines = log.read_bytes().splitlines(keepends=True)
     log.write_bytes(b"".join(lines[:-2]))  # as a driver leaves it that was killed at its end
     ended = CliRunner().invoke(main, [ask.value, "r"])
@@ -134,6 +135,6 @@ def test_status_and_the_page_say_why_and_how_to_go_on(ask: Ask, word: str, setup
     assert f"ended before its plan: {ask.reason}" in shown
     assert "raytao resume r" in shown
     assert CliRunner().invoke(main, ["report", "r"]).exit_code == 0
-    page = (setup.results / "report.html").read_text()
+    page = local(setup.results / "report.html").read_text()
     assert ask.reason in page
     assert "the rest of its plan:" in page

@@ -13,9 +13,10 @@ from click.testing import CliRunner, Result
 
 from raytao.cli.main import main
 from raytao.runs.log import EventLog, Record
-from raytao.runs.store import LocalStore
+from raytao.runs.place import store_at
 from raytao.setup.setup import Setup
 from raytao.tao import layout
+from raytao.testing.places import local
 
 HEAVY = ("ray", "torch", "pandas", "mlflow", "sklearn", "matplotlib.pyplot")
 
@@ -24,11 +25,11 @@ HEAVY = ("ray", "torch", "pandas", "mlflow", "sklearn", "matplotlib.pyplot")
 def folder(make_run: Callable[..., tuple[Setup, list[Record]]]) -> Path:
     """The results folder of a run that was killed halfway."""
     setup, records = make_run()
-    log = EventLog(LocalStore(setup.results), layout.EVENTS)
+    log = EventLog(store_at(setup.results), layout.EVENTS)
     for record in records[: len(records) // 2]:
         log.add(record.event)
     log.commit()
-    return setup.results
+    return local(setup.results)
 
 
 def report(*arguments: object) -> Result:
