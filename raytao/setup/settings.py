@@ -11,7 +11,6 @@ from typing import Any, Self, Union, get_args, get_origin
 from pydantic import (
     AliasChoices,
     BaseModel,
-    ConfigDict,
     Field,
     ValidationError,
     field_validator,
@@ -21,6 +20,8 @@ from pydantic import (
 from raytao.errors import SettingsError, Where, did_you_mean
 from raytao.redact import has_login
 from raytao.setup.places import Places
+from raytao.setup.resources import Resources
+from raytao.setup.strict import STRICT
 from raytao.types import Direction, Json
 
 LONGEST_NAME = 255
@@ -31,11 +32,7 @@ LONGEST_PATH = 3_800
 
 
 class _Strict(BaseModel):
-    """Numbers are finite: settings go to the log, and JSON has no others."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, populate_by_name=True, allow_inf_nan=False
-    )
+    model_config = STRICT
 
 
 class Metric(_Strict):
@@ -107,13 +104,6 @@ class Tracking(_Strict):
                 "or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, instead"
             )
         return value
-
-
-class Resources(_Strict):
-    """What one trial gets; fractions share a GPU."""
-
-    cpus: float = Field(default=1, gt=0)
-    gpus: float = Field(default=0, ge=0)
 
 
 class Limits(_Strict):
@@ -319,18 +309,18 @@ def _how(problem: Mapping[str, Any], name: str, known: list[str]) -> str:
 
 
 def _known_keys(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
-    """Keys that may stand below ``path``; a mapping from any name to a model is one step."""
+    """Keys that may stand below ``path``; a list or mapping of models is one step."""
     inner: Any = model
     for step in path:
         inner = _required(inner)
-        if get_origin(inner) is dict:
-            inner = get_args(inner)[1]
+        if get_origin(inner) in (dict, list):
+            inner = get_args(inner)[-1]
         elif isinstance(inner, type) and issubclass(inner, BaseModel):
             info = inner.model_fields.get(str(step))
             inner = info.annotation if info else None
     inner = _required(inner)
     is_model = isinstance(inner, type) and issubclass(inner, BaseModel)
-    return list(inner.model_fields) if is_model else []
+    return [info.alias or name for name, info in inner.model_fields.items()] if is_model else []
 
 
 def _required(kind: Any) -> Any:
