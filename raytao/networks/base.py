@@ -48,7 +48,26 @@ class TrainContext(Protocol):
 
     @property
     def gpus(self) -> int:
-        """GPUs this trial may use, numbered from 0 in this process; 0 means CPU."""
+        """GPUs this process may use, numbered from 0 in it; 0 means CPU."""
+
+    def gpu_memory_share(self, total: int) -> float:
+        """The share of a GPU's memory, ``total`` bytes, that this process may take; 1.0 is all.
+
+        Nobody else holds it to that: several trials share a GPU, and each asks once, before it
+        takes any (torch: ``torch.cuda.set_per_process_memory_fraction``).
+        """
+
+    @property
+    def rank(self) -> int:
+        """This process among those that train together; 0 is the one that reports and saves.
+
+        On the others ``report`` only checks the order of epochs, ``save`` and ``log`` do nothing,
+        and ``is_best`` is never true.
+        """
+
+    @property
+    def world(self) -> int:
+        """Processes that train together: 1, unless the network is ``distributed``."""
 
     @property
     def metric(self) -> str:
@@ -59,11 +78,15 @@ class TrainContext(Protocol):
         """A folder of the trial's own, for a trainer that keeps files itself; it need not exist.
 
         It lies on the storage that all of the run's nodes share, and stays from one segment to
-        the next. Nothing in it is needed to go on but what ``save`` was given.
+        the next; a run on object storage has none there, and its trials a temporary one a
+        segment. Nothing in it is needed to go on but what ``save`` was given.
         """
 
     def is_best(self, metrics: Mapping[str, float]) -> bool:
-        """Whether these metrics beat every epoch reported so far."""
+        """Whether these metrics beat every epoch reported so far, so that they are worth saving.
+
+        Also true while the trial is to move to another machine: it goes on from what is saved.
+        """
 
     def save(self, checkpoint: bytes) -> None:
         """Hand over the state after the epoch that is reported next.
@@ -84,7 +107,11 @@ class TrainContext(Protocol):
 
     @property
     def should_stop(self) -> bool:
-        """True once the trial was asked to end early; check it between batches."""
+        """True once the trial was asked to end early; check it between batches.
+
+        Where several processes train together, each must ask equally often: the n-th answer is
+        the same for all of them, namely rank 0's, so that they leave at the same place.
+        """
 
 
 class Network(ABC):
@@ -96,6 +123,8 @@ class Network(ABC):
     name: ClassVar[str]
     preload: ClassVar[tuple[str, ...]] = ()
     """Modules that a trial's parent process imports once, so that every trial starts warm."""
+    distributed: ClassVar[bool] = False
+    """Whether ``train`` shares one training among ``ctx.world`` processes: see parallel.py."""
     checkpoint_suffix: str = ".pth"
     """Ending of its weights files."""
 
@@ -129,6 +158,19 @@ class Network(ABC):
         Raises:
             UserError: naming the program, and where to find it.
         """
+
+    def check_processes(self, spec: Mapping[str, Json], processes: int) -> None:
+        """Refuse a number of processes that one training cannot be shared among.
+
+        Raises:
+            UserError: with the rule and the remedy.
+        """
+        del spec
+        if processes > 1 and not self.distributed:
+            raise SettingsError(
+                f"network {self.name!r} trains in one process, not in {processes}",
+                remedy="ask for one process on one node, and run more trials at once",
+            )
 
     def notes(self, spec: Mapping[str, Json]) -> tuple[str, ...]:
         """Sentences that the user should read before a spec that passed ``check`` is trained."""

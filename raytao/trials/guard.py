@@ -10,20 +10,23 @@ from __future__ import annotations
 
 import faulthandler
 import io
+import mmap
 import os
 import select
 import signal
 import sys
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NoReturn
 
 from raytao.runs.patience import PatientStore
-from raytao.runs.store import LocalStore
+from raytao.runs.place import is_address, place_of, store_at
 from raytao.trials.linux import adopt_orphans, die_with_parent, kill_descendants
 from raytao.trials.messages import Job
 from raytao.trials.runner import run
-from raytao.trials.wire import ASK_TO_END, Born, Gone, write_note
+from raytao.trials.wire import ASK_TO_END, ASK_TO_PAUSE, Born, Gone, write_note
 
 
 def guard(job: Job, lifeline: int, events: int, log: int) -> NoReturn:
@@ -31,7 +34,7 @@ def guard(job: Job, lifeline: int, events: int, log: int) -> NoReturn:
 
     Args:
         job: what to do.
-        lifeline: read end: `ASK_TO_END`, or end of file to kill.
+        lifeline: read end: `ASK_TO_END`, `ASK_TO_PAUSE`, or end of file to kill.
         events: write end for events.
         log: write end for all that the job prints.
     """
@@ -40,19 +43,31 @@ def guard(job: Job, lifeline: int, events: int, log: int) -> NoReturn:
     os.close(log)
     adopt_orphans()
     me = os.getpid()
-    trainer = os.fork()
-    if trainer == 0:
-        os.close(lifeline)
-        _train(job, events, parent=me)
-    _wait(trainer, lifeline)
-    _, status = os.waitpid(trainer, 0)
-    kill_descendants()
+    pause = mmap.mmap(-1, 1)  # memory that the trainer shares
+    with _scratch(job) as scratch:
+        trainer = os.fork()
+        if trainer == 0:
+            os.close(lifeline)
+            _train(job, events, pause, me, None if scratch is None else Path(scratch))
+        _wait(trainer, lifeline, pause)
+        _, status = os.waitpid(trainer, 0)
+        kill_descendants()
     with suppress(BrokenPipeError):
         write_note(events, Gone(os.waitstatus_to_exitcode(status)))
     os._exit(0)
 
 
-def _wait(trainer: int, lifeline: int) -> None:
+def _scratch(job: Job) -> AbstractContextManager[str | None]:
+    """A folder for what a trainer keeps itself, where the results are no folder; see Network.
+
+    The guard removes it, for its trainer may be killed.
+    """
+    if is_address(job.root):
+        return TemporaryDirectory(prefix="raytao_", ignore_cleanup_errors=True)
+    return nullcontext()
+
+
+def _wait(trainer: int, lifeline: int, pause: mmap.mmap) -> None:
     """Return when the trainer has ended; it is not reaped yet, so its pid is nobody else's."""
     ended = os.pidfd_open(trainer)
     poll = select.poll()
@@ -62,8 +77,11 @@ def _wait(trainer: int, lifeline: int) -> None:
         ready = {descriptor for descriptor, _ in poll.poll()}
         if ended in ready:
             return
-        if os.read(lifeline, 1) == ASK_TO_END:
+        asked = os.read(lifeline, 1)
+        if asked == ASK_TO_END:
             _signal_group(trainer, signal.SIGTERM)
+        elif asked == ASK_TO_PAUSE:
+            pause[0] = 1
         else:
             poll.unregister(lifeline)
             _signal_group(trainer, signal.SIGKILL)
@@ -77,7 +95,7 @@ def _signal_group(leader: int, number: signal.Signals) -> None:
             os.kill(leader, number)
 
 
-def _train(job: Job, events: int, parent: int) -> NoReturn:
+def _train(job: Job, events: int, pause: mmap.mmap, parent: int, scratch: Path | None) -> NoReturn:
     """The trainer's process. It leaves without Python's clean-up, which a trainer could block."""
     code = 1
     try:
@@ -92,8 +110,9 @@ def _train(job: Job, events: int, parent: int) -> NoReturn:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(line_buffering=True)
         write_note(events, Born(os.getpid()))
-        store = PatientStore(LocalStore(Path(job.root), must_exist=True))
-        run(job, store, lambda event: write_note(events, event))
+        store = PatientStore(store_at(place_of(job.root), must_exist=True))
+        told = partial(write_note, events)
+        run(job, store, told, scratch, pause=lambda: pause[0] == 1)
         code = 0
     finally:
         with suppress(OSError, ValueError):

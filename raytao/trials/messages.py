@@ -74,13 +74,15 @@ class Job:
         metric: the watched metric, by the trainer's name for it.
         direction: ``maximize`` or ``minimize``.
         seed: seed of everything random in the training.
-        threads: CPU threads the job may use.
-        gpus: GPUs the job may use.
+        threads: CPU threads that each of its processes may use.
+        gpus: GPUs the job may use, on each of its machines.
         limits: how long it may take.
         checkpoint: ``evaluate`` only: the key of the weights file.
         function: a user's own function in place of a named network, as text.
         cwd: the driver's current folder, where relative paths of the spec begin; empty: ours.
         command: an external trainer's settings and the text of its spec; see `Command`.
+        resources: what was asked of the cluster, a `ResourceRequest` as JSON, which threads and
+            gpus follow from; empty where no cluster was asked.
     """
 
     kind: Literal["train", "evaluate"]
@@ -102,6 +104,7 @@ class Job:
     function: str | None = None
     cwd: str = ""
     command: Mapping[str, Json] | None = None
+    resources: Mapping[str, Json] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Json]:
         """The job as plain JSON."""

@@ -21,9 +21,13 @@ class NurseryProcess:
     Args:
         preload: modules to import before the first job.
         threads: CPU threads of a job; libraries read it when they are loaded.
+        devices: the GPUs that a job may see; None: those that this process sees.
     """
 
-    def __init__(self, preload: Sequence[str], threads: int) -> None:
+    def __init__(
+        self, preload: Sequence[str], threads: int, devices: Sequence[str] | None = None
+    ) -> None:
+        seen = {} if devices is None else {"CUDA_VISIBLE_DEVICES": ",".join(devices)}
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
@@ -32,6 +36,7 @@ class NurseryProcess:
                 stdout=subprocess.DEVNULL,
                 env={
                     **os.environ,
+                    **seen,
                     "PYTHONUNBUFFERED": "1",
                     "OMP_NUM_THREADS": str(threads),
                     "MKL_NUM_THREADS": str(threads),

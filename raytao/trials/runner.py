@@ -2,57 +2,83 @@
 
 from __future__ import annotations
 
-import errno
+import os
 import sys
-import traceback
 from collections.abc import Callable
-from functools import cache
+from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import cache, partial
+from pathlib import Path
+from typing import NoReturn
 
 from raytao.catalog import load
-from raytao.errors import DamagedRun, RaytaoError
 from raytao.networks.base import Network
 from raytao.networks.command import Command
 from raytao.networks.function import Function
-from raytao.redact import Redactor, redactor
-from raytao.runs.store import Store, StoreError
+from raytao.redact import redactor
+from raytao.runs.resources import ResourceRequest
+from raytao.runs.store import Store
 from raytao.spec import told_as_written
-from raytao.trials.context import JobBroken, StopFlag, TrialContext, finite, stop_on_sigterm
-from raytao.trials.folder import ExperimentFolder, record_failure
+from raytao.trials.context import (
+    Alone,
+    JobBroken,
+    JobPaused,
+    Leader,
+    StopFlag,
+    Team,
+    TrialContext,
+    finite,
+    stop_on_sigterm,
+)
+from raytao.trials.failures import broken_by, in_short
+from raytao.trials.folder import ExperimentFolder, Resumed, record_failure
+from raytao.trials.followers import FollowerContext
 from raytao.trials.messages import Broken, Ended, Event, FailureKind, Job, Measured
 from raytao.trials.provenance import read_provenance
-
-_OUT_OF_MEMORY = (
-    *("out of memory", "can't allocate memory", "not enough memory"),
-    *("cudnn_status_alloc_failed", "cublas_status_alloc_failed"),
-)
-"""What torch and NVIDIA's libraries say, in lower case."""
-_LONGEST_REASON = 400
+from raytao.trials.ranks import Ranks
 
 
-def run(job: Job, store: Store, emit: Callable[[Event], None]) -> None:
+def run(
+    job: Job,
+    store: Store,
+    emit: Callable[[Event], None],
+    scratch: Path | None = None,
+    team: Leader | None = None,
+    pause: Callable[[], bool] = lambda: False,
+    stop: StopFlag | None = None,
+) -> None:
     """Train or evaluate, and emit what happens; the last event is `Ended` or `Broken`.
 
     Nothing that a trainer does comes out as an exception. Tracebacks go to stderr, which is the
     trial's log where the trial has a process of its own. SIGTERM asks a trainer to end early.
     No secret of this process's environment is in an event or a traceback.
+
+    Args:
+        job: what to do.
+        store: the results folder.
+        emit: is told what happens.
+        scratch: a folder for what a trainer keeps itself, where ``store`` is none.
+        team: the other processes of this training, if they were started elsewhere; None: they
+            are started here, if the job asks for several.
+        pause: whether to leave with the next epoch that has a checkpoint.
+        stop: asks the trainer to end early; None: SIGTERM does.
     """
     outcome: Ended | Broken
     redact = redactor(job.spec)
     try:
-        with stop_on_sigterm() as stop:
+        with stop_on_sigterm(pause) if stop is None else nullcontext(stop) as asked:
             network = network_of(job)
             if job.kind == "evaluate":
                 outcome = _evaluate(network, job, store, emit)
             else:
-                outcome = _train(network, job, store, emit, stop)
+                give_up = partial(_give_up, job, store, emit)
+                with _team(network, job, scratch, team, give_up) as beside:
+                    outcome = _train(network, job, store, emit, asked, scratch, beside)
     except JobBroken as over:
         outcome = over.broken
-    except SystemExit as exit_:
-        outcome = _exited(exit_)
-    except Exception as error:  # noqa: BLE001 - a trainer is foreign code: it may raise anything
-        outcome = _raised(error, redact)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a trainer may raise anything
+        outcome = broken_by(error, redact)
     if isinstance(outcome, Broken):
-        outcome = Broken(outcome.kind, _in_short(redact(outcome.reason)))
+        outcome = Broken(outcome.kind, in_short(redact(outcome.reason)))
         if job.kind == "train" and outcome.kind is not FailureKind.STORAGE:
             record_failure(store, job, outcome.reason)
     emit(outcome)
@@ -78,21 +104,68 @@ def _network_class(name: str) -> type[Network]:
     return found
 
 
+def _team(
+    network: Network,
+    job: Job,
+    scratch: Path | None,
+    team: Leader | None,
+    give_up: Callable[[Broken], NoReturn],
+) -> AbstractContextManager[Leader]:
+    """The processes that train this job.
+
+    Those of one machine are started before the results folder is looked at: what talks to object
+    storage has threads, and they would not survive a fork.
+
+    Raises:
+        UserError: if the network, its spec or the GPUs cannot be shared among so many.
+    """
+    request = ResourceRequest.from_json(job.resources)
+    processes = request.processes * request.nodes
+    if processes > 1:
+        with told_as_written(job.spec) as spec:
+            network.check_processes(spec, processes)
+    if team is not None or not network.distributed or request.processes == 1:
+        return nullcontext(team or Alone())
+
+    def follow(found: Resumed, ours: Team) -> None:
+        with told_as_written(job.spec) as spec:
+            network.train(spec, FollowerContext(job, found, ours, scratch))
+
+    return Ranks(job, request.processes, follow, give_up)
+
+
+def _give_up(job: Job, store: Store, emit: Callable[[Event], None], broken: Broken) -> NoReturn:
+    """End the process under a trainer that waits for a rank which is no more."""
+    sys.stderr.write(f"{broken.reason}\n")
+    sys.stderr.flush()
+    record_failure(store, job, broken.reason)
+    emit(broken)
+    os._exit(1)
+
+
 def _train(
-    network: Network, job: Job, store: Store, emit: Callable[[Event], None], stop: StopFlag
+    network: Network,
+    job: Job,
+    store: Store,
+    emit: Callable[[Event], None],
+    stop: StopFlag,
+    scratch: Path | None,
+    team: Leader,
 ) -> Ended | Broken:
     folder = ExperimentFolder(store, job.folder, job, suffix=network.checkpoint_suffix)
     found = folder.begin()
     for event in found.unseen:
         emit(event)
     if found.epoch < job.stop_epoch:
-        context = TrialContext(job, folder, found, emit, stop)
+        context = TrialContext(job, folder, found, emit, stop, scratch, team)
         network.check_machine()
         with told_as_written(job.spec) as spec:
             network.check(spec)
-            network.train(spec, context)
+            team.begin(found)
+            with suppress(JobPaused):
+                network.train(spec, context)
         if context.broken is not None:
-            return context.broken
+            raise JobBroken(context.broken)
     reached = folder.epoch
     if reached >= job.stop_epoch:
         folder.end(f"{job.network} train completed {job.stop_epoch} epochs")
@@ -100,6 +173,8 @@ def _train(
     if stop.is_set:
         folder.end(f"{job.network} train paused at epoch {reached}")
         return Ended(reached)
+    if team.broken is not None:
+        return team.broken
     return Broken(
         FailureKind.SILENT,
         f"the trainer returned after epoch {reached} without reporting epoch {reached + 1}; "
@@ -128,46 +203,4 @@ def _why_gone(job: Job, store: Store) -> str:
     return (
         f": while the run was stopping, its trial came to a better epoch, {found.best.epoch}; "
         "a run that is resumed takes it in"
-    )
-
-
-def _exited(error: SystemExit) -> Broken:
-    """``sys.exit`` in a trainer; Python's rule: None is 0, text is printed and means 1."""
-    if error.code is None or error.code == 0:
-        return Broken(FailureKind.SILENT, "the trainer called sys.exit(0) before its last epoch")
-    return Broken(FailureKind.ERROR, f"the trainer called sys.exit({error.code!r})")
-
-
-def _raised(error: Exception, redact: Redactor) -> Broken:
-    if isinstance(error, RaytaoError):
-        return Broken(_kind(error), str(error))
-    sys.stderr.write(redact("".join(traceback.format_exception(error))))
-    return Broken(_kind(error), traceback.format_exception_only(error)[-1])
-
-
-def _in_short(text: str) -> str:
-    """One line; its secrets are hidden already, for half of one would not be recognised."""
-    reason = " ".join(text.split())
-    return reason if len(reason) <= _LONGEST_REASON else f"{reason[: _LONGEST_REASON - 1]}…"
-
-
-def _kind(error: Exception) -> FailureKind:
-    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    if full or isinstance(error, StoreError | DamagedRun):
-        return FailureKind.STORAGE
-    return FailureKind.OOM if _is_out_of_memory(error) else FailureKind.ERROR
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    """Torch raises ``OutOfMemoryError`` for the GPU and a plain RuntimeError for the CPU.
-
-    An error that a trainer raises from another one is of that one's kind.
-    """
-    said = str(error).lower()
-    return (
-        isinstance(error, MemoryError)
-        or type(error).__name__ == "OutOfMemoryError"
-        or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
-        or (isinstance(error, RuntimeError) and any(text in said for text in _OUT_OF_MEMORY))
-        or (error.__cause__ is not None and _is_out_of_memory(error.__cause__))
     )

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
-from pathlib import Path
 from signal import SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGKILL, SIGSEGV, Signals, strsignal
 from typing import Final
 
 from raytao.redact import redactor
-from raytao.runs.store import LocalStore
+from raytao.runs.place import place_of, store_at
 from raytao.tao.layout import LOG
 from raytao.trials.kernel_memory import kernel_kills
 from raytao.trials.log_pump import LogPump
@@ -21,10 +20,11 @@ from raytao.trials.messages import (
     Event,
     FailureKind,
     Job,
+    Limits,
     Measured,
 )
 from raytao.trials.nursery_process import NurseryProcess
-from raytao.trials.wire import ASK_TO_END, Born, Gone, parse_note
+from raytao.trials.wire import ASK_TO_END, ASK_TO_PAUSE, Born, Gone, parse_note
 
 WARMING_SECONDS = 600.0
 """Longest wait for the job's process: imports on a cold network disk take minutes."""
@@ -74,7 +74,7 @@ class RunningJob:
         log, theirs_log = os.pipe()
         self._log = LogPump(
             log,
-            LocalStore(Path(job.root), must_exist=True),
+            store_at(place_of(job.root), must_exist=True),
             f"{job.folder}/{LOG}",
             redactor(job.spec),
         )
@@ -139,6 +139,12 @@ class RunningJob:
         if not self._killed:
             with suppress(BrokenPipeError):
                 os.write(self._lifeline, ASK_TO_END)
+
+    def ask_to_pause(self) -> None:
+        """Ask the job to leave with its next epoch; its limits go on to count."""
+        if not self._killed:
+            with suppress(BrokenPipeError):
+                os.write(self._lifeline, ASK_TO_PAUSE)
 
     def kill(self) -> None:
         """SIGKILL all that the job ever started, by ending its lifeline."""
@@ -222,18 +228,7 @@ class RunningJob:
         if self.pid is None:
             text = f"its process did not start within {WARMING_SECONDS:g} s"
             return [(self._since + WARMING_SECONDS, Broken(FailureKind.STALLED, text))]
-        limits, deadlines = self.job.limits, []
-        if limits.seconds is not None:
-            text = f"took longer than its limit of {limits.seconds:g} s"
-            deadlines.append(
-                (self._since + limits.seconds, Broken(FailureKind.TIMEOUT, text)),
-            )
-        if limits.idle_seconds is not None:
-            text = f"finished no epoch for {limits.idle_seconds:g} s"
-            deadlines.append(
-                (self._progress + limits.idle_seconds, Broken(FailureKind.STALLED, text)),
-            )
-        return deadlines
+        return deadlines(self.job.limits, self._since, self._progress)
 
     def _close(self) -> None:
         self.gone = True
@@ -242,6 +237,24 @@ class RunningJob:
             self.kill()
         os.close(self._events)
         self._log.finish()
+
+
+def deadlines(limits: Limits, since: float, progress: float) -> list[tuple[float, Broken]]:
+    """When a job is over its limits, on the monotonic clock, and what it is called then.
+
+    Args:
+        limits: the job's.
+        since: when its process began.
+        progress: when it last finished an epoch; ``since`` before the first.
+    """
+    found = []
+    if limits.seconds is not None:
+        text = f"took longer than its limit of {limits.seconds:g} s"
+        found.append((since + limits.seconds, Broken(FailureKind.TIMEOUT, text)))
+    if limits.idle_seconds is not None:
+        text = f"finished no epoch for {limits.idle_seconds:g} s"
+        found.append((progress + limits.idle_seconds, Broken(FailureKind.STALLED, text)))
+    return found
 
 
 def _from_exit(code: int | None, log: str) -> Broken:

@@ -14,11 +14,10 @@ import math
 import select
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from raytao.runs.store import LocalStore
+from raytao.runs.place import place_of, store_at
 from raytao.trials.folder import record_failure
 from raytao.trials.messages import Broken, Event, Job
 from raytao.trials.nursery_process import NurseryProcess
@@ -31,11 +30,15 @@ class Supervisor:
     Args:
         preload: modules that every job needs, imported once (`Network.preload`).
         threads: CPU threads of a job.
+        devices: the GPUs that jobs may see, and no others; None: all that this process sees.
     """
 
-    def __init__(self, preload: Sequence[str], threads: int) -> None:
+    def __init__(
+        self, preload: Sequence[str], threads: int, devices: Sequence[str] | None = None
+    ) -> None:
         self._preload = tuple(preload)
         self._threads = threads
+        self._devices = devices
         self._nursery: NurseryProcess | None = None
         self._running: RunningJob | None = None
         self._news: list[Event] = []
@@ -80,6 +83,14 @@ class Supervisor:
         news, self._news = self._news, []
         return news
 
+    def pause(self) -> None:
+        """Ask the job to leave with its next epoch that has a checkpoint, and return at once.
+
+        It then ends well, before its last epoch; one that makes no checkpoint goes on.
+        """
+        if self._running is not None:
+            self._running.ask_to_pause()
+
     def stop(self, grace: float) -> None:
         """Ask the job to end (SIGTERM to its group), and kill it after ``grace`` seconds.
 
@@ -104,7 +115,7 @@ class Supervisor:
         if self._nursery is not None and not self._nursery.alive:
             self._discard_nursery()
         if self._nursery is None:
-            self._nursery = NurseryProcess(self._preload, self._threads)
+            self._nursery = NurseryProcess(self._preload, self._threads, self._devices)
         return self._nursery
 
     def _hand_over(self, job: Job) -> None:
@@ -153,7 +164,7 @@ class Supervisor:
         if isinstance(verdict, Broken) and not running.speaks_for_itself:
             job = running.job
             if job.kind == "train":
-                record_failure(LocalStore(Path(job.root), must_exist=True), job, verdict.reason)
+                record_failure(store_at(place_of(job.root), must_exist=True), job, verdict.reason)
         if running.unburied:
             self._discard_nursery()
         self._news.append(verdict)

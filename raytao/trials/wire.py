@@ -1,7 +1,7 @@
 """How the processes of a trial talk: frames with file descriptors down, JSON lines up.
 
 actor ── frames over the nursery's stdin ──▶ nursery          settings, then one job a frame
-actor ── ASK_TO_END, or the end of the pipe ──▶ guard          the job's lifeline
+actor ── ASK_TO_END, ASK_TO_PAUSE, or the pipe's end ──▶ guard   the job's lifeline
 actor ◀── one JSON object a line ── trainer, then guard        events, `Born`, `Gone`
 """
 
@@ -20,6 +20,9 @@ from raytao.types import Json
 
 ASK_TO_END: Final = b"T"
 """On the lifeline: SIGTERM to the job's group. The end of the lifeline means SIGKILL."""
+
+ASK_TO_PAUSE: Final = b"P"
+"""On the lifeline: leave with the next epoch that has a checkpoint."""
 
 _LENGTH: Final = struct.Struct("!Q")
 

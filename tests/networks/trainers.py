@@ -26,6 +26,8 @@ class Recorder:
     seed: int = 7
     threads: int = 1
     gpus: int = 0
+    rank: int = 0
+    world: int = 1
     metric: str = "val_acc"
     workspace: Path = Path("no trainer of ours needs one")
     stop_after_checks: float = math.inf
@@ -38,6 +40,9 @@ class Recorder:
     @property
     def epochs(self) -> range:
         return range(self.start_epoch + 1, self.stop_epoch + 1)
+
+    def gpu_memory_share(self, total: int) -> float:
+        return 1.0
 
     def is_best(self, metrics: Mapping[str, float]) -> bool:
         return all(metrics["val_acc"] > past["val_acc"] for past in self.reports.values())

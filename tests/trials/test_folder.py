@@ -35,8 +35,7 @@ class FailingStore(MemoryStore):
     """Fails at its k-th write, which is left undone, or half done if it is an append."""
 
     def __init__(self, files: dict[str, bytes], fatal: int, error: BaseException) -> None:
-        super().__init__()
-        self.files = files
+        super().__init__(files)
         self._left = fatal
         self._error = error
 
@@ -134,6 +133,7 @@ def test_a_job_that_is_killed_at_any_write_ends_like_an_undisturbed_one(story: S
         before = len(told)
         with suppress(Killed):
             train(story, store, attempt, told)
+        files = store.files
         # What was told with a checkpoint is never trained, or told, again.
         assert all(epoch > safe for epoch in told[before:])
     store = FailingStore(files, 10**6, Killed())
@@ -151,8 +151,8 @@ def test_a_job_that_is_killed_at_any_write_ends_like_an_undisturbed_one(story: S
     assert state.best is not None
     assert state.best.epoch == best(saved, key=lambda n: story.curve[n - 1])
     assert state.best_epoch == best(range(1, story.stop + 1), key=lambda n: story.curve[n - 1])
-    assert weights(files) == state.files
-    lines = read_status(files[f"{KEY}/status.json"])
+    assert weights(store.files) == state.files
+    lines = read_status(store.files[f"{KEY}/status.json"])
     assert [line.epoch for line in lines if line.status is Status.RUNNING] == sorted(set(told))
     assert [lines[0].status, lines[-1].status] == [Status.STARTED, Status.SUCCESS]
 
@@ -386,8 +386,10 @@ def test_a_kill_while_they_are_told_takes_nothing_from_them(story: Story, fatal:
     store = MemoryStore()
     train(story, store, 1, [])
     swept_of_its_weights(store)
+    failing = FailingStore(store.files, fatal, Killed())
     with suppress(Killed):
-        train(story, FailingStore(store.files, fatal, Killed()), 2, [])
+        train(story, failing, 2, [])
+    store = MemoryStore(failing.files)
     told: list[int] = []
     train(story, store, 3, told)
     assert told == list(range(1, story.stop + 1))

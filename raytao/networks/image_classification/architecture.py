@@ -7,7 +7,8 @@ Two families work for any square image, 8x8 and 28x28 alike. Both have three sta
     resnet   one convolution, then depth x residual block (He et al. 2016, the basic block)
 
 A stage's first block halves the image, but the first stage of an image below 16 pixels keeps it.
-Both end in global average pooling, dropout and one linear layer.
+Both end in global average pooling, dropout and one linear layer. In place of batch norm there may
+be group norm (Wu and He 2018), which knows nothing of the other images of a batch.
 """
 
 from __future__ import annotations
@@ -18,7 +19,12 @@ from itertools import chain
 from typing import Final, assert_never
 
 from raytao.networks.image_classification.kinds import Shape
-from raytao.networks.image_classification.settings import ModelSection, OptimSection
+from raytao.networks.image_classification.settings import (
+    ModelSection,
+    NormName,
+    OptimSection,
+    PrecisionName,
+)
 
 STAGES: Final = 3
 SMALL_IMAGE: Final = 16
@@ -28,26 +34,33 @@ SMALL_IMAGE: Final = 16
 _RECORD_BYTES: Final = 258
 _FILE_BYTES: Final = 1490
 _NAME_BYTES: Final = 7
+_NUMBER_BYTES: Final = {"fp32": 4, "fp64": 8}
 
 
 @dataclass(frozen=True)
 class Conv:
-    """A convolution without bias, padded to keep the size, and its batch norm."""
+    """A convolution without bias, padded to keep the size, and its batch or group norm."""
 
     inputs: int
     outputs: int
     kernel: int
     stride: int
+    norm: NormName = "batch"
 
     @property
     def tensors(self) -> tuple[int, ...]:
-        """Elements of each trained tensor: kernel, batch norm's scale and shift."""
+        """Elements of each trained tensor: kernel, the norm's scale and shift."""
         return (self.inputs * self.outputs * self.kernel**2, self.outputs, self.outputs)
 
     @property
-    def buffer_bytes(self) -> tuple[int, ...]:
-        """Bytes of each untrained tensor: running mean and variance, the batch counter."""
-        return (4 * self.outputs, 4 * self.outputs, 8)
+    def buffers(self) -> tuple[int, ...]:
+        """Elements of each untrained tensor: batch norm's running mean and variance."""
+        return (self.outputs, self.outputs) if self.norm == "batch" else ()
+
+    @property
+    def counters(self) -> int:
+        """Batch counters, of eight bytes each."""
+        return 1 if self.norm == "batch" else 0
 
 
 @dataclass(frozen=True)
@@ -103,7 +116,8 @@ def describe(model: ModelSection, shape: Shape, *, classes: int) -> Architecture
         case "cnn":
             inputs, blocks = shape.channels, []
         case "resnet":
-            blocks = [Conv(shape.channels, model.width, model.kernel_size, opening)]
+            stem = Conv(shape.channels, model.width, model.kernel_size, opening, model.norm)
+            blocks = [stem]
             inputs, opening = model.width, 1
         case other:
             assert_never(other)
@@ -119,11 +133,15 @@ def describe(model: ModelSection, shape: Shape, *, classes: int) -> Architecture
 
 
 def checkpoint_bytes(
-    architecture: Architecture, optim: OptimSection, classes: Iterable[str]
+    architecture: Architecture,
+    optim: OptimSection,
+    classes: Iterable[str],
+    precision: PrecisionName = "fp32",
 ) -> int:
     """Estimate the size of a checkpoint: weights, buffers, the optimizer's moments, names."""
-    trained = architecture.tensors
-    buffers = list(chain.from_iterable(conv.buffer_bytes for conv in architecture.convolutions))
+    trained, number = architecture.tensors, _NUMBER_BYTES[precision]
+    buffers = list(chain.from_iterable(conv.buffers for conv in architecture.convolutions))
+    batches = sum(conv.counters for conv in architecture.convolutions)
     match optim.type:
         case "adam" | "adamw":
             copies, counters = 3, len(trained)
@@ -131,14 +149,14 @@ def checkpoint_bytes(
             copies, counters = (2 if optim.momentum > 0 else 1), 0
         case other:
             assert_never(other)
-    records = copies * len(trained) + counters + len(buffers)
-    content = 4 * copies * sum(trained) + 4 * counters + sum(buffers)
+    records = copies * len(trained) + counters + len(buffers) + batches
+    content = number * (copies * sum(trained) + sum(buffers)) + 4 * counters + 8 * batches
     content += sum(_NAME_BYTES + len(name.encode()) for name in classes)
     return content + _RECORD_BYTES * records + _FILE_BYTES
 
 
 def _block(model: ModelSection, inputs: int, outputs: int, stride: int) -> Block:
-    first = Conv(inputs, outputs, model.kernel_size, stride)
+    first = Conv(inputs, outputs, model.kernel_size, stride, model.norm)
     match model.backbone:
         case "cnn":
             return first
@@ -146,8 +164,8 @@ def _block(model: ModelSection, inputs: int, outputs: int, stride: int) -> Block
             same = stride == 1 and inputs == outputs
             return Residual(
                 first=first,
-                second=Conv(outputs, outputs, model.kernel_size, 1),
-                shortcut=None if same else Conv(inputs, outputs, 1, stride),
+                second=Conv(outputs, outputs, model.kernel_size, 1, model.norm),
+                shortcut=None if same else Conv(inputs, outputs, 1, stride, model.norm),
             )
         case other:
             assert_never(other)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import assert_never
+import math
+from typing import Final, assert_never
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,9 @@ from raytao.networks.image_classification.architecture import (
 from raytao.networks.image_classification.kinds import Kind, Statistics
 from raytao.networks.image_classification.settings import ActivationName, ModelSection
 
+MOST_GROUPS: Final = 8
+"""Groups of a group norm, where as many divide its channels."""
+
 
 class Normalisation(nn.Module):
     """Shifts and scales raw pixels to about zero mean and unit variance, channel by channel."""
@@ -27,8 +31,8 @@ class Normalisation(nn.Module):
         self.std = nn.Buffer(torch.tensor(statistics.std).view(1, -1, 1, 1))
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Map raw pixels (n, channels, side, side) of any type to floats of the same shape."""
-        return (pixels.float() - self.mean) / self.std
+        """Map raw pixels (n, channels, side, side) of any type to numbers of the module's type."""
+        return (pixels.to(self.mean.dtype) - self.mean) / self.std
 
 
 class Classifier(nn.Module):
@@ -100,8 +104,18 @@ def _convolution(conv: Conv) -> nn.Sequential:
             padding=conv.kernel // 2,
             bias=False,
         ),
-        nn.BatchNorm2d(conv.outputs),
+        _norm(conv),
     )
+
+
+def _norm(conv: Conv) -> nn.Module:
+    match conv.norm:
+        case "batch":
+            return nn.BatchNorm2d(conv.outputs)
+        case "group":
+            return nn.GroupNorm(math.gcd(MOST_GROUPS, conv.outputs), conv.outputs)
+        case other:
+            assert_never(other)
 
 
 def _activation(name: ActivationName) -> nn.Module:

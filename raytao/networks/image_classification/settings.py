@@ -23,6 +23,8 @@ OptimizerName: TypeAlias = Literal["sgd", "adam", "adamw"]
 SchedulerName: TypeAlias = Literal["cosine", "step", "constant"]
 BackboneName: TypeAlias = Literal["cnn", "resnet"]
 ActivationName: TypeAlias = Literal["relu", "leaky_relu", "silu"]
+NormName: TypeAlias = Literal["batch", "group"]
+PrecisionName: TypeAlias = Literal["fp32", "fp64"]
 
 Epoch: TypeAlias = Annotated[int, Field(ge=1)]
 
@@ -39,6 +41,7 @@ class ModelSection(_Section):
     depth: int = Field(default=3, ge=2, le=6)
     kernel_size: Literal[3, 5] = 3
     activation: ActivationName = "relu"
+    norm: NormName = "batch"
     dropout: float = Field(default=0.0, ge=0.0, le=0.8)
 
 
@@ -93,6 +96,7 @@ class TrainSection(_Section):
     resume_training_checkpoint_path: str | None = None
     pretrained_model_path: str | None = None
     clip_grad_norm: float = Field(default=0.0, ge=0.0)
+    precision: PrecisionName = "fp32"
     amp: bool = False
     optim: OptimSection = OptimSection()
 
@@ -133,6 +137,7 @@ def read_settings(spec: Mapping[str, Json]) -> Settings:
         raise _refused(error.errors()[0]) from None
     _check_dataset(settings.dataset)
     _check_epochs(settings.train)
+    _check_precision(settings.train)
     return settings
 
 
@@ -198,11 +203,19 @@ def _check_epochs(train: TrainSection) -> None:
         )
 
 
+def _check_precision(train: TrainSection) -> None:
+    if train.amp and train.precision != "fp32":
+        raise SpecError(
+            f"train.amp = true: mixed precision is of half and single, not of {train.precision}",
+            remedy="write train.precision: fp32, or train.amp: false",
+        )
+
+
 _REMEDIES: Final = {
     "encryption_key": "checkpoints are not encrypted: write null",
     "dataset.workers": "the whole data set lies in memory, no worker loads it: write 0",
     "train.validation_interval": "the search reads every epoch's validation: write 1",
-    "train.num_gpus": "one training uses at most one GPU: run more trials side by side instead",
+    "train.num_gpus": "write 0 or 1; a trial on several GPUs is asked for by resources: {gpus: 2}",
 }
 
 

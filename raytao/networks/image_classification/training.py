@@ -4,6 +4,10 @@ An epoch is a function of the state before it and of (seed, epoch): the order of
 their augmentation and the dropout masks are drawn from generators seeded by those two. So a
 training that is interrupted after any epoch and resumed equals the uninterrupted one, bit for
 bit on a CPU with the same number of threads.
+
+Several processes train a batch together (see parallel.py): its images, their order and their
+augmentation are those of one process. Dropout masks are each process's own, from (seed, epoch,
+rank). Each validates a part of the images, on rank 0's batch-norm averages: no GPU is idle.
 """
 
 from __future__ import annotations
@@ -40,10 +44,16 @@ from raytao.networks.image_classification.optim import (
     learning_rate,
     set_learning_rate,
 )
-from raytao.networks.image_classification.settings import Settings
+from raytao.networks.image_classification.settings import PrecisionName, Settings
 from raytao.networks.image_classification.split import Images
+from raytao.networks.parallel import Group, process_group
 
 EVAL_BATCH: Final = 1024
+
+DTYPES: Final[Mapping[PrecisionName, torch.dtype]] = {
+    "fp32": torch.float32,
+    "fp64": torch.float64,
+}
 
 
 @dataclass(frozen=True)
@@ -58,33 +68,45 @@ class Measure:
 class Batches:
     """A set of images on the device, handed out as normalised batches.
 
-    ``pixels`` is uint8 of shape (n, channels, side, side); ``batch`` answers float pixels, as
-    raw as they are, so that 0 is the background.
+    ``pixels`` is uint8 of shape (n, channels, side, side); ``batch`` answers pixels of ``dtype``,
+    as raw as they are, so that 0 is the background.
     """
 
-    def __init__(self, images: Images, statistics: Statistics, device: torch.device) -> None:
+    def __init__(
+        self,
+        images: Images,
+        statistics: Statistics,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         self.pixels = torch.from_numpy(images.pixels).to(device)
         self.labels = torch.from_numpy(images.labels).to(device)
-        self.normalised = Normalisation(statistics).to(device)
+        self.normalised = Normalisation(statistics).to(device, dtype)
+        self.dtype = dtype
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Pick images and labels; ``indices`` lies on the device."""
-        return self.pixels[indices].float(), self.labels[indices]
+        return self.pixels[indices].to(self.dtype), self.labels[indices]
 
 
 @dataclass(frozen=True)
 class Session:
-    """Everything that a training holds while it runs."""
+    """Everything that a training holds while it runs.
+
+    ``trained`` is ``model`` as it is called in training, by all processes together.
+    """
 
     settings: Settings
     seed: int
+    group: Group
     device: torch.device
     kind: Kind
     statistics: Statistics
     model: nn.Module
+    trained: nn.Module
     optimizer: Optimizer
     scaler: GradScaler | None
     train: Batches
@@ -97,15 +119,18 @@ def train(settings: Settings, ctx: TrainContext) -> None:
     Raises:
         SpecError: if a checkpoint does not fit the spec or the starting epoch.
     """
-    device = torch.device("cuda", 0) if ctx.gpus > 0 else torch.device("cpu")
-    with _repeatable(device, ctx.threads):
-        session = _begin(settings, ctx, device)
+    gpu = ctx.gpus > 0
+    device = torch.device("cuda", torch.cuda.current_device()) if gpu else torch.device("cpu")
+    with _repeatable(device, ctx.threads), process_group(ctx, device) as group:
+        _keep_to_its_share(device, ctx)
+        session = _begin(settings, ctx, device, group)
         for epoch in range(ctx.start_epoch + 1, ctx.stop_epoch + 1):
             started = time.monotonic()
             train_loss = _train_epoch(session, epoch, ctx)
             if train_loss is None:
                 return
-            measure = measured(session.model, session.val)
+            group.share_buffers(session.model)
+            measure = measured(session.model, session.val, group)
             metrics = {
                 "train_loss": train_loss,
                 "val_loss": measure.loss,
@@ -114,7 +139,7 @@ def train(settings: Settings, ctx: TrainContext) -> None:
             ctx.log(_line(epoch, settings, metrics, time.monotonic() - started))
             last = epoch == ctx.stop_epoch
             due = last or epoch % settings.train.checkpoint_interval == 0
-            if due or ctx.is_best(metrics):
+            if ctx.rank == 0 and (due or ctx.is_best(metrics)):
                 ctx.save(_snapshot(session, epoch).to_bytes())
             ctx.report(epoch, metrics)
 
@@ -128,9 +153,10 @@ def evaluate(
         data = load(settings.dataset)
         state = Checkpoint.from_bytes(checkpoint)
         _check_kind(state, data.kind)
-        model = build_classifier(data.kind, settings.model).to(device)
+        dtype = DTYPES[settings.train.precision]
+        model = build_classifier(data.kind, settings.model).to(device, dtype)
         load_weights(state, model)
-        measure = measured(model, Batches(data.test, state.statistics, device))
+        measure = measured(model, Batches(data.test, state.statistics, device, dtype))
     return {
         "test_loss": measure.loss,
         "test_acc": measure.accuracy,
@@ -138,30 +164,41 @@ def evaluate(
     }
 
 
-def measured(model: nn.Module, batches: Batches) -> Measure:
-    """Measure a network; it is left in evaluation mode."""
+def measured(model: nn.Module, batches: Batches, group: Group | None = None) -> Measure:
+    """Measure a network, each process of the group a part; it is left in evaluation mode."""
+    group = group or Group()
     model.eval()
-    loss, correct = 0.0, 0
+    loss, correct, device = 0.0, 0, batches.labels.device
     with torch.no_grad():
-        everything = torch.arange(len(batches), device=batches.labels.device)
-        for indices in torch.split(everything, EVAL_BATCH):
+        ours = torch.arange(len(batches), device=device)[group.part(len(batches))]
+        for indices in torch.split(ours, EVAL_BATCH) if len(ours) else ():
             pixels, labels = batches.batch(indices)
             logits = model(batches.normalised(pixels))
             loss += cross_entropy(logits, labels, reduction="sum").item()
             correct += int((logits.argmax(dim=1) == labels).sum().item())
-    return Measure(loss / len(batches), correct / len(batches), len(batches))
+    sums = group.total(torch.tensor([loss, correct], dtype=torch.float64, device=device))
+    loss, right = sums.tolist()
+    return Measure(loss / len(batches), right / len(batches), len(batches))
 
 
-def epoch_seed(seed: int, epoch: int) -> int:
-    """Derive what seeds the draws of one epoch; epoch 0 is the initialisation."""
-    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1)
+def epoch_seed(seed: int, epoch: int, rank: int = 0) -> int:
+    """Derive what seeds the draws of one epoch; epoch 0 is the initialisation.
+
+    Args:
+        seed: the training's.
+        epoch: the epoch.
+        rank: for draws that every process makes for itself; rank 0's are those of one alone.
+    """
+    parts = [seed, epoch, rank] if rank else [seed, epoch]
+    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> 1)
 
 
-def _begin(settings: Settings, ctx: TrainContext, device: torch.device) -> Session:
+def _begin(settings: Settings, ctx: TrainContext, device: torch.device, group: Group) -> Session:
     data = load(settings.dataset)
     train_images, val_images = data.parts(settings.dataset)
+    dtype = DTYPES[settings.train.precision]
     torch.manual_seed(epoch_seed(ctx.seed, 0))
-    model = build_classifier(data.kind, settings.model).to(device)
+    model = build_classifier(data.kind, settings.model).to(device, dtype)
     if settings.train.pretrained_model_path is not None and ctx.start_epoch == 0:
         taken, total = load_pretrained(settings.train.pretrained_model_path, model)
         ctx.log(f"pretrained weights: {taken} of {total} tensors taken over")
@@ -174,14 +211,16 @@ def _begin(settings: Settings, ctx: TrainContext, device: torch.device) -> Sessi
     return Session(
         settings=settings,
         seed=ctx.seed,
+        group=group,
         device=device,
         kind=data.kind,
         statistics=data.statistics,
         model=model,
+        trained=group.wrapped(model),
         optimizer=optimizer,
         scaler=scaler,
-        train=Batches(train_images, data.statistics, device),
-        val=Batches(val_images, data.statistics, device),
+        train=Batches(train_images, data.statistics, device, dtype),
+        val=Batches(val_images, data.statistics, device, dtype),
     )
 
 
@@ -243,10 +282,9 @@ def _checkpoint(settings: Settings, ctx: TrainContext) -> Checkpoint | None:
 
 def _train_epoch(session: Session, epoch: int, ctx: TrainContext) -> float | None:
     """Train one epoch and return its mean loss, or None if it was asked to stop."""
-    settings, train_set = session.settings, session.train
-    seed = epoch_seed(session.seed, epoch)
-    torch.manual_seed(seed)
-    generator = torch.Generator().manual_seed(seed)
+    settings, train_set, group = session.settings, session.train, session.group
+    torch.manual_seed(epoch_seed(session.seed, epoch, group.rank))
+    generator = torch.Generator().manual_seed(epoch_seed(session.seed, epoch))
     order = torch.randperm(len(train_set), generator=generator).to(session.device)
     batches = torch.split(order, settings.dataset.batch_size)
     total = torch.zeros((), dtype=torch.float64, device=session.device)
@@ -259,19 +297,20 @@ def _train_epoch(session: Session, epoch: int, ctx: TrainContext) -> float | Non
             settings.train.optim, progress=progress, horizon=settings.train.num_epochs
         )
         set_learning_rate(session.optimizer, lr)
-        pixels, labels = train_set.batch(indices)
-        pixels = augment(pixels, settings.dataset.augmentation, generator)
-        loss = _step(session, train_set.normalised(pixels), labels)
-        total += loss.double() * len(indices)
-    return float(total.item()) / len(train_set)
+        share = group.share(len(indices))
+        pixels, labels = train_set.batch(indices[share.rows])
+        pixels = augment(pixels, settings.dataset.augmentation, generator, share)
+        loss = _step(session, train_set.normalised(pixels), labels, share.weight)
+        total += loss.double() * share.of / group.world
+    return float(group.total(total).item()) / len(train_set)
 
 
-def _step(session: Session, images: Tensor, labels: Tensor) -> Tensor:
-    """Take one optimizer step and return the loss before it."""
+def _step(session: Session, images: Tensor, labels: Tensor, weight: float) -> Tensor:
+    """Take one optimizer step and return the weighted loss before it."""
     scaler, optimizer = session.scaler, session.optimizer
     optimizer.zero_grad()
     with torch.autocast(session.device.type, torch.float16, enabled=scaler is not None):
-        loss = cross_entropy(session.model(images), labels)
+        loss = cross_entropy(session.trained(images), labels) * weight
     if scaler is None:
         torch.autograd.backward(loss)
         _clip(session)
@@ -289,6 +328,14 @@ def _clip(session: Session) -> None:
     limit = session.settings.train.clip_grad_norm
     if limit > 0:
         nn.utils.clip_grad_norm_(session.model.parameters(), limit)
+
+
+def _keep_to_its_share(device: torch.device, ctx: TrainContext) -> None:
+    """Let torch refuse memory of a GPU that belongs to the trials beside this one."""
+    if device.type == "cuda":
+        share = ctx.gpu_memory_share(torch.cuda.get_device_properties(device).total_memory)
+        if share < 1.0:
+            torch.cuda.set_per_process_memory_fraction(share, device)
 
 
 @contextmanager
