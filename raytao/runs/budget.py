@@ -54,7 +54,7 @@ class RunBudget:
         """
         if not state.trials:
             return None
-        under_way = 0 if state.finished else len(state.running())
+        under_way = 0 if state.finished else state.busy
         for key, limit, used in self._used(state, driven):
             if used + (under_way if key == "epochs" else 0) >= limit:
                 return Spent(key, limit, used)

@@ -11,7 +11,6 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
 import raytao
@@ -41,13 +40,13 @@ from raytao.runs.log import EventLog
 from raytao.runs.records import is_decision, judged, started
 from raytao.runs.retries import Again, HopelessRun, Retries
 from raytao.runs.state import Phase, RunState, TrialState
+from raytao.runs.tasks import Evaluation, Lease, Task
 from raytao.types import (
     SCORE,
     Decision,
     Direction,
     Done,
     Failed,
-    Params,
     Scored,
     Start,
     Suggestion,
@@ -55,43 +54,13 @@ from raytao.types import (
     Wait,
 )
 
+__all__ = ["MAX_LOSSES", "Controller", "Evaluation", "Lease", "Listener", "Task"]
+
 log = logging.getLogger(__name__)
 
 MAX_LOSSES = 2
 """An evaluation whose worker vanished is tried again this often."""
 
-
-@dataclass(frozen=True)
-class Lease:
-    """One segment of one trial: train from the latest checkpoint to ``stop_epoch``.
-
-    ``attempt`` fences: reports of an older attempt are dropped. ``reported_epoch`` is the last
-    epoch the log knows; later ones that were trained already are re-reported, not trained again.
-    """
-
-    trial: int
-    attempt: int
-    params: Params
-    stop_epoch: int
-    horizon: int
-    reported_epoch: int
-    halvings: int = 0
-    """How often the batch of its spec is to be halved."""
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Measure the winner, as it was after ``epoch``, on the test set: the last thing, once."""
-
-    trial: int
-    epoch: int
-    params: Params
-    horizon: int
-    attempt: int = 0
-    """How many attempts at it were lost."""
-
-
-Task: TypeAlias = Lease | Evaluation | Wait | Done
 Listener: TypeAlias = Callable[[Event, RunState], None]
 
 
@@ -129,6 +98,10 @@ class Controller:
         self.hold: Callable[[], str] = lambda: ""
         """Why no new trial may start now (those that have begun go on); empty: it may. Asked
         before each of them."""
+        self.settle: Callable[[], None] = lambda: None
+        """Called when no more work is given out and nothing runs, before the winner is taken."""
+        self.hungry = True
+        """Whether there was work the last time a slot was free for it."""
         self._retries = retries or Retries()
         self._events = events
         self._evaluate = evaluate
@@ -142,9 +115,14 @@ class Controller:
 
     def suggest(self) -> Task:
         """What to train next. Committed to the log before it is answered."""
-        state = self.state
-        if len(state.running()) >= self.slots or self._evaluating is not None:
+        if self.state.busy >= self.slots or self._evaluating is not None:
             return Wait()
+        task = self._next_task()
+        self.hungry = isinstance(task, Lease)
+        return task
+
+    def _next_task(self) -> Task:
+        state = self.state
         if state.stopped is not None:
             return self._last_task()
         if state.offers:
@@ -233,18 +211,25 @@ class Controller:
                 cause=cause,
             )
 
-    def lost(self, trial: int, attempt: int, reason: str) -> None:
-        """An attempt vanished with its worker: offer it again, as often as ``retries`` say."""
+    def lost(self, trial: int, attempt: int, reason: str, *, node: bool = False) -> None:
+        """An attempt vanished with its worker: offer it again, as often as ``retries`` say.
+
+        Args:
+            trial: its number.
+            attempt: that of its lease.
+            reason: what is known, for people.
+            node: the worker's whole node is gone, which is no fault of the trial's.
+        """
         known = self._running(trial, attempt)
         if known is None:
             return
         if self.state.stopped is not None:
             self.give_back(trial, attempt)
-        elif known.losses >= self._retries.losses:
-            times = f"its worker was lost {known.losses + 1} times; last: {reason}"
-            self.broke(trial, attempt, "lost", times)
+        elif self._retries.lost_too_often(known, node=node):
+            times = f"its worker was lost {known.losses + known.nodes_lost + 1} times"
+            self.broke(trial, attempt, "lost", f"{times}; last: {reason}")
         else:
-            self._do(Lost(trial, attempt, reason))
+            self._do(Lost(trial, attempt, reason, node=node))
             self._events.commit()
 
     def give_back(self, trial: int, attempt: int) -> None:
@@ -341,13 +326,14 @@ class Controller:
 
     def _wait(self, otherwise: str) -> Wait:
         """Wait for what runs; say why, if there is nothing to wait for."""
-        if not self.state.running():
+        if not self.state.busy:
             raise RaytaoError(otherwise)
         return Wait()
 
     def _last_task(self) -> Task:
-        if self.state.running():
+        if self.state.busy:
             return Wait()
+        self.settle()
         best, tested = self.state.incumbent, self.state.tested
         measured = (tested.trial, tested.epoch) if tested else None
         stopped = self.state.stopped

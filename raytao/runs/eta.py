@@ -9,7 +9,7 @@ from typing import Final
 
 from raytao.brains.base import Plan
 from raytao.runs.budget import RunBudget
-from raytao.runs.state import Phase, RunState
+from raytao.runs.state import RunState
 
 NO_BUDGET: Final = RunBudget()
 
@@ -40,9 +40,8 @@ class Whole:
 
 def whole(state: RunState, plan: Plan) -> Whole:
     """Lay the plan of the search that goes on over what those before it have trained."""
-    before = sum(t.epochs for t in state.trials.values() if t.number < state.first)
     # A plan that is a bound on epochs only may begin more trials than its schedule has.
-    return Whole(max(state.first + plan.trials, len(state.trials)), before + plan.epochs)
+    return Whole(max(state.first + plan.trials, len(state.trials)), state.before + plan.epochs)
 
 
 def remaining(
@@ -87,10 +86,8 @@ def remaining(
 def _planned(state: RunState, plan: Plan) -> int:
     """Epochs that the plan, or the order to stop, still asks for."""
     if state.stopped is not None:
-        return len(state.running())
-    failed = (t for t in state.by_phase(Phase.FAILED) if t.number >= state.first)
-    spared = sum(t.budget - t.epochs for t in failed)
-    return max(0, whole(state, plan).epochs - state.epochs - spared)
+        return state.busy
+    return max(0, whole(state, plan).epochs - state.epochs - state.spared)
 
 
 def _epoch_seconds(state: RunState) -> float | None:

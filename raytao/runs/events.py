@@ -106,7 +106,10 @@ class Leased:
 
 @dataclass(frozen=True)
 class Placed:
-    """Where an attempt runs, as the cluster told."""
+    """Where an attempt runs and what it was given, as the cluster told.
+
+    ``devices`` are the GPUs' names on that node, as CUDA_VISIBLE_DEVICES has them.
+    """
 
     kind: ClassVar[str] = "placed"
     trial: int
@@ -115,6 +118,7 @@ class Placed:
     pid: int
     cpus: float
     gpus: float
+    devices: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -142,12 +146,16 @@ class Judged:
 
 @dataclass(frozen=True)
 class Lost:
-    """An attempt vanished without a word (node or process lost); it is offered again."""
+    """An attempt vanished without a word (node or process lost); it is offered again.
+
+    ``node``: its whole node is gone, so that nothing speaks against the trial.
+    """
 
     kind: ClassVar[str] = "lost"
     trial: int
     attempt: int
     reason: str
+    node: bool = False
 
 
 @dataclass(frozen=True)
@@ -167,7 +175,10 @@ class Retried:
 
 @dataclass(frozen=True)
 class Returned:
-    """An attempt came back before its end because the run stops; nobody is to blame."""
+    """An attempt came back before its end, from its checkpoint; nobody is to blame.
+
+    The run stops, its node is about to leave, or its place on the cluster is another run's turn.
+    """
 
     kind: ClassVar[str] = "returned"
     trial: int

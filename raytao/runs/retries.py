@@ -42,6 +42,8 @@ class Retries:
     Args:
         failures: after an exception, an exit code or a hang, in the trial's life.
         losses: after its worker vanished or was killed, without an epoch in between.
+        nodes: after its worker's whole node was lost, without an epoch in between: no fault of
+            the trial's, unless it is what brings nodes down.
         smaller_batch: after it ran out of memory, each time with half the batch.
         alike: so many trials that failed for one reason, in a row, stop the run; None: never.
             Divergence does not count, for it is a finding about the configuration.
@@ -49,6 +51,7 @@ class Retries:
 
     failures: int = 0
     losses: int = 2
+    nodes: int = 10
     smaller_batch: int = 0
     alike: int | None = None
 
@@ -59,6 +62,10 @@ class Retries:
         if cause in BY_CHANCE and trial.retries < self.failures:
             return Again.AS_IT_WAS
         return Again.NO
+
+    def lost_too_often(self, trial: TrialState, *, node: bool) -> bool:
+        """Whether a trial that was lost once more has failed; ``node``: with its whole node."""
+        return trial.nodes_lost >= self.nodes if node else trial.losses >= self.losses
 
     def hopeless(self, state: RunState, cause: str) -> bool:
         """Whether the failure just counted is one too many of its kind."""

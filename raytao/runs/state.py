@@ -2,6 +2,9 @@
 
 Whoever reads a log (controller, status, export, report) gets the same ``RunState``. Scores are
 larger-is-better; ``value`` is the metric as the user knows it.
+
+What is asked about all trials together while a run goes on (epochs, who runs, who leads) is kept
+event by event: an event costs the same after ten thousand trials as after ten.
 """
 
 from __future__ import annotations
@@ -9,8 +12,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from enum import Enum
+from dataclasses import replace
 from typing import TypeAlias, assert_never
 
 from raytao.errors import DamagedRun
@@ -34,7 +36,10 @@ from raytao.runs.events import (
     Tested,
 )
 from raytao.runs.log import Record
-from raytao.types import EPOCHS, SCORE, Decision, Direction, Params
+from raytao.runs.trial import Best, Phase, TrialState
+from raytao.types import EPOCHS, SCORE, Decision, Direction
+
+__all__ = ["RECENT", "Best", "Phase", "RunState", "TrialState"]
 
 TurnOf: TypeAlias = Opened | Resumed | Changed | Repaired | Tested | Stopped | Finished
 """Events of the run as a whole."""
@@ -43,68 +48,8 @@ MoveOf: TypeAlias = Leased | Placed | Lost | Retried | Returned | Broke
 """Events that move one trial."""
 
 
-class Phase(Enum):
-    """Where a trial stands."""
-
-    OFFERED = "offered"
-    """Waits for a worker: new, promoted, or its worker was lost."""
-    RUNNING = "running"
-    PAUSED = "paused"
-    """Waits at its rung for the others."""
-    FINISHED = "finished"
-    """Reached the end of its budget and of its plan."""
-    RETIRED = "retired"
-    """Beaten at its rung; its checkpoints may go."""
-    FAILED = "failed"
-
-
 RECENT = 50
 """Epoch times that are remembered for the estimate of the time remaining."""
-
-
-@dataclass
-class TrialState:
-    """One recommendation: its configuration and what it has done so far."""
-
-    number: int
-    params: Params
-    budget: int
-    horizon: int
-    job_id: str
-    why: list[str]
-    parent: int | None = None
-    phase: Phase = Phase.OFFERED
-    attempt: int = 0
-    losses: int = 0
-    retries: int = 0
-    halvings: int = 0
-    """How often its batch was halved after it ran out of memory."""
-    history: dict[int, dict[str, float]] = field(default_factory=dict)
-    best_epoch: int | None = None
-    place: Placed | None = None
-    failure: Broke | None = None
-
-    @property
-    def epochs(self) -> int:
-        """The last epoch whose metrics are known; of our runs all before it are known, too."""
-        return next(reversed(self.history), 0)
-
-    @property
-    def best_score(self) -> float | None:
-        """Score at the best epoch, the earliest of equals; None before the first report."""
-        return None if self.best_epoch is None else self.history[self.best_epoch][SCORE]
-
-
-@dataclass(frozen=True)
-class Best:
-    """A candidate for the best model: a trial at its best epoch."""
-
-    trial: int
-    epoch: int
-    score: float
-    value: float
-    fidelity: int
-    """Epochs the trial was trained in all."""
 
 
 class RunState:
@@ -116,6 +61,8 @@ class RunState:
     ``launched`` is the trial that was leased last, ``begun`` whether the latest driver leased any.
     ``recent`` holds what the last epochs took, ``gpu_seconds`` what all took, times their GPUs.
     ``alike`` failures in a row had one cause and reason, ``last_failure``, with no rung between.
+    ``epochs`` were trained by all trials together, ``before`` by those of earlier searches;
+    ``granted`` are all that trials may train, of which failed ones of this search ``spared`` some.
     """
 
     def __init__(self) -> None:
@@ -131,9 +78,11 @@ class RunState:
         self.recent: deque[float] = deque(maxlen=RECENT)
         self.gpu_seconds = 0.0
         self.alike = self.next_seq = 0
+        self.epochs = self.granted = self.before = self.spared = 0
         self.has_own_spec = True
         self._chapters: list[tuple[int, Opened]] = []
         self._leased: set[int] = set()
+        self._leaders: dict[bool, Best | None] = {False: None, True: None}
         self.last_failure = ("", "")
         self._void_attempts = 0
         self._driven_before = self._up = 0.0
@@ -156,6 +105,8 @@ class RunState:
         Raises:
             DamagedRun: if it cannot follow on those before it.
         """
+        if record.up < self._up:  # another driver's first one, whatever it tells
+            self._driven_before, self._up = self.driven, 0.0
         try:
             self.apply(record.event)
         except (LookupError, ValueError, TypeError) as error:
@@ -183,6 +134,14 @@ class RunState:
             case other:
                 assert_never(other)
 
+    def add(self, trial: TrialState) -> None:
+        """Take in a trial as it is: a new one, or one of a run that has no log."""
+        self.trials[trial.number] = trial
+        self.granted += trial.budget
+        self.epochs += trial.epochs
+        self._overtake(trial)
+        trial.changed = self.next_seq
+
     def opened_for(self, trial: int) -> Opened:
         """What the run was when a trial was proposed: its search may have begun anew since."""
         return next(opened for first, opened in reversed(self._chapters) if first <= trial)
@@ -208,7 +167,6 @@ class RunState:
                 self._change(event)
             case Repaired(attempts=attempts):
                 self._void_attempts = attempts
-                self._driven_before, self._up = self.driven, 0.0
             case Tested():
                 self.tested = event
             case Stopped():
@@ -226,9 +184,10 @@ class RunState:
                 trial.attempt = attempt
                 self.launched, self.begun = trial.number, True
             case Placed():
-                trial.place = event
-            case Lost():
-                trial.losses += 1
+                trial.place, trial.changed = event, self.next_seq
+            case Lost(node=node):
+                trial.losses += not node
+                trial.nodes_lost += node
                 self._offer_first(trial)
             case Retried(smaller_batch=smaller):
                 trial.retries += not smaller
@@ -239,6 +198,9 @@ class RunState:
             case Broke(cause=cause, reason=reason):
                 self._put(trial, Phase.FAILED)
                 trial.failure = event
+                self.spared += (trial.budget - trial.epochs) * (trial.number >= self.first)
+                if any(one and one.trial == trial.number for one in self._leaders.values()):
+                    self._find_leaders()
                 self._count_alike(cause, reason)
             case other:
                 assert_never(other)
@@ -261,8 +223,10 @@ class RunState:
         )
         if not event.anew:
             self._chapters[-1] = (self.first, self.opened)
+            self._find_leaders()
             return
         self.first = len(self.trials)
+        self.before, self.spared = self.epochs, 0
         self._chapters.append((self.first, self.opened))
         self.offers.clear()
         self.alike = 0
@@ -270,25 +234,28 @@ class RunState:
             if trial.phase not in (Phase.FINISHED, Phase.FAILED):
                 self._put(trial, Phase.RETIRED)
             _score_again(trial, event.metric, Direction(event.direction))
+            trial.changed = self.next_seq
+        self._find_leaders()
 
     def _start(self, event: Started) -> None:
         if event.trial != len(self.trials):
             raise ValueError(f"trial {event.trial} where {len(self.trials)} was expected")
-        self.trials[event.trial] = TrialState(
-            number=event.trial,
-            params=event.params,
-            budget=event.budget[EPOCHS],
-            horizon=event.horizon[EPOCHS],
-            job_id=event.job_id,
-            why=[event.why],
-            parent=event.parent,
+        self.add(
+            TrialState(
+                number=event.trial,
+                params=event.params,
+                budget=event.budget[EPOCHS],
+                horizon=event.horizon[EPOCHS],
+                job_id=event.job_id,
+                why=[event.why],
+                parent=event.parent,
+            )
         )
         self.offers.append(event.trial)
 
     def _resume(self) -> None:
         self.finished = self.stopped = None
         self.alike, self.begun = 0, False
-        self._driven_before, self._up = self.driven, 0.0
         out = sorted(self._leased)
         for number in out:
             self._put(self.trials[number], Phase.OFFERED)
@@ -302,12 +269,15 @@ class RunState:
             if name not in event.metrics:
                 raise ValueError(f"no {name!r} among its metrics")
         trial.history[event.epoch] = event.metrics
-        trial.losses = 0  # only losses without an epoch between them speak against a trial
+        trial.losses = trial.nodes_lost = 0  # what speaks against a trial has no epoch between
         self.recent.append(event.seconds)
         self.gpu_seconds += event.seconds * (trial.place.gpus if trial.place else 0.0)
+        self.epochs += 1
+        trial.changed = self.next_seq
         best = trial.best_score
         if best is None or event.metrics[SCORE] > best:
             trial.best_epoch = event.epoch
+        self._overtake(trial)
 
     def _judge(self, event: Judged) -> None:
         trial = self.trials[event.trial]
@@ -323,6 +293,7 @@ class RunState:
                 self._put(self.trials[number], Phase.RETIRED)
         for promotion in event.promote:
             promoted = self.trials[promotion["trial"]]
+            self.granted += promotion["budget"][EPOCHS] - promoted.budget
             promoted.budget = promotion["budget"][EPOCHS]
             self._put(promoted, Phase.OFFERED)
             promoted.why.append(promotion["why"])
@@ -333,7 +304,7 @@ class RunState:
         return [self.trials[number] for number in sorted(self._leased)]
 
     def _put(self, trial: TrialState, phase: Phase) -> None:
-        trial.phase = phase
+        trial.phase, trial.changed = phase, self.next_seq
         if phase is Phase.RUNNING:
             self._leased.add(trial.number)
         else:
@@ -344,9 +315,9 @@ class RunState:
         return [t for t in self.trials.values() if t.phase in phases]
 
     @property
-    def epochs(self) -> int:
-        """Epochs trained by all trials together."""
-        return sum(t.epochs for t in self.trials.values())
+    def busy(self) -> int:
+        """How many trials hold a lease now."""
+        return len(self._leased)
 
     def best_of(self, trial: TrialState) -> Best | None:
         """The trial at its best epoch; None if it failed or has not reported."""
@@ -364,7 +335,7 @@ class RunState:
     @property
     def incumbent(self) -> Best | None:
         """The best candidate; ties go to the larger fidelity, then to the earlier trial."""
-        return self._winner(self.trials.values())
+        return self._leaders[False]
 
     @property
     def measured(self) -> Tested | None:
@@ -376,7 +347,7 @@ class RunState:
     @property
     def incumbent_at_full_budget(self) -> Best | None:
         """The best among trials that were trained to their horizon."""
-        return self._winner(t for t in self.trials.values() if t.epochs >= t.horizon)
+        return self._leaders[True]
 
     @property
     def baseline(self) -> Best | None:
@@ -384,9 +355,25 @@ class RunState:
         known = self.has_own_spec and self.first in self.trials
         return self.best_of(self.trials[self.first]) if known else None
 
+    def _overtake(self, trial: TrialState) -> None:
+        """A trial is new or has reported, which makes none worse: does it lead now?"""
+        for full, leader in self._leaders.items():
+            if trial.epochs >= trial.horizon or not full:
+                self._leaders[full] = _first([leader, self.best_of(trial)])
+
+    def _find_leaders(self) -> None:
+        """Look at every trial: one that led has failed, or all are measured otherwise."""
+        full = [trial for trial in self.trials.values() if trial.epochs >= trial.horizon]
+        self._leaders = {False: self._winner(self.trials.values()), True: self._winner(full)}
+
     def _winner(self, trials: Iterable[TrialState]) -> Best | None:
-        candidates = [best for t in trials if (best := self.best_of(t)) is not None]
-        return max(candidates, key=lambda b: (b.score, b.fidelity, -b.trial), default=None)
+        return _first(map(self.best_of, trials))
+
+
+def _first(candidates: Iterable[Best | None]) -> Best | None:
+    """The best; ties go to the larger fidelity, then to the earlier trial."""
+    known = (one for one in candidates if one is not None)
+    return max(known, key=lambda b: (b.score, b.fidelity, -b.trial), default=None)
 
 
 def _score_again(trial: TrialState, metric: str, direction: Direction) -> None:

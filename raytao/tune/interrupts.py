@@ -14,7 +14,7 @@ from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Final, TypeAlias
 
-from raytao.tune.local_ray import kill_local_ray
+from raytao.cluster.local_ray import kill_local_ray
 
 log = logging.getLogger(__name__)
 

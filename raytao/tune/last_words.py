@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 
+from raytao.runs.place import Place
 from raytao.runs.retries import HopelessRun
 from raytao.tao import layout
 from raytao.trials.messages import FailureKind
@@ -22,7 +22,7 @@ REMEDIES: Final[Mapping[str, str]] = {
 """By cause; everything else is in the trainer, its spec or its data."""
 
 
-def last_words(reason: str, hopeless: HopelessRun | None, results: Path, how: str) -> str:
+def last_words(reason: str, hopeless: HopelessRun | None, results: Place, how: str) -> str:
     """Why the run stopped, where to look, and how to go on.
 
     Args:

@@ -15,6 +15,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from raytao.cluster.preemption import lost_with_its_node
 from raytao.errors import RaytaoError
 from raytao.redact import redact
 from raytao.runs.controller import Controller, Evaluation, Lease
@@ -31,6 +32,7 @@ from raytao.trials.messages import (
     event_from_json,
 )
 from raytao.tune.memory_monitor import verdict_of_the_monitor
+from raytao.tune.moving import Moves
 from raytao.types import Decision, Done, Wait
 
 Work: TypeAlias = Lease | Evaluation
@@ -63,6 +65,7 @@ class LeaseBook(NotSaved):
         self._work: dict[str, Work] = {}
         self._reasons: dict[str, str] = {}
         self._out_of_memory: set[str] = set()
+        self._nodes_lost: set[str] = set()
         self._abandoned: RunAbandoned | None = None
 
     def hand_out(self, tune_id: str, work: Work) -> None:
@@ -73,12 +76,23 @@ class LeaseBook(NotSaved):
         """The lease that a Tune trial holds."""
         return self._work[tune_id]
 
-    def blame(self, tune_id: str, reason: str, *, out_of_memory: bool = False) -> None:
-        """Note why a Tune trial broke, told when Tune gives it up; the first reason counts."""
+    def held(self, tune_id: str) -> Work | None:
+        """The same; None if it holds none."""
+        return self._work.get(tune_id)
+
+    def blame(
+        self, tune_id: str, reason: str, *, out_of_memory: bool = False, node: bool = False
+    ) -> None:
+        """Note why a Tune trial broke, told when Tune gives it up; the first reason counts.
+
+        ``node``: its worker's whole node is gone.
+        """
         if tune_id not in self._reasons:
             self._reasons[tune_id] = reason
             if out_of_memory:
                 self._out_of_memory.add(tune_id)
+            if node:
+                self._nodes_lost.add(tune_id)
 
     def close(self, tune_id: str) -> None:
         """A Tune trial is over; a lease that it did not settle is lost and offered again."""
@@ -90,7 +104,8 @@ class LeaseBook(NotSaved):
             case Lease() if tune_id in self._out_of_memory:
                 self.controller.broke(work.trial, work.attempt, FailureKind.OOM.value, reason)
             case Lease():
-                self.controller.lost(work.trial, work.attempt, reason)
+                gone = tune_id in self._nodes_lost
+                self.controller.lost(work.trial, work.attempt, reason, node=gone)
             case Evaluation():
                 self.controller.untested(work, reason)
             case None:
@@ -140,6 +155,8 @@ class LeaseBook(NotSaved):
                 return Decision.CONTINUE
             case Evaluation(), Broken(reason=reason):
                 self.controller.tested(work, {}, reason)
+            case Lease(), Ended(epoch=epoch) if epoch < work.stop_epoch:  # it was asked to move
+                self.controller.give_back(work.trial, work.attempt)
             case _, Ended() | EpochDone() | Measured():
                 pass
         return Decision.STOP
@@ -223,16 +240,17 @@ class LeaseScheduler(NotSaved, FIFOScheduler):
     # Ray 2.60 mixes up the arguments of buffered results; one at a time is what we need anyway.
     _supports_buffered_results = False
 
-    def __init__(self, book: LeaseBook) -> None:
+    def __init__(self, book: LeaseBook, moves: Moves) -> None:
         super().__init__()
         self._book = book
+        self._moves = moves
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Deliver every event of a step, in order, until one ends the lease."""
         del tune_controller
         work = self._book.work(trial.trial_id)
         with self._book.sheltered():
-            self._note_place(work, result)
+            self._note_place(trial, work, result)
             told = map(event_from_json, result["events"])
             if all(self._book.deliver(work, event) is Decision.CONTINUE for event in told):
                 return str(TrialScheduler.CONTINUE)
@@ -240,20 +258,34 @@ class LeaseScheduler(NotSaved, FIFOScheduler):
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """Keep the reason; the lease is settled when Tune gives the trial up."""
-        del tune_controller
         error = redact(_error_of(trial)).strip()
         monitor = verdict_of_the_monitor(error)
         if monitor is not None:
             self._book.blame(trial.trial_id, monitor, out_of_memory=True)
         elif error:
-            self._book.blame(trial.trial_id, error.splitlines()[-1][:300])
+            gone = lost_with_its_node(self._moves.node_of(trial.trial_id), error)
+            self._book.blame(trial.trial_id, error.splitlines()[-1][:300], node=gone)
+        self._moves.over(tune_controller, trial)
+
+    def on_trial_complete(
+        self, tune_controller: Any, trial: Trial, result: dict[str, Any]
+    ) -> None:
+        """The lease is settled, and Tune is about to keep its actor for the next one."""
+        del result
+        self._moves.over(tune_controller, trial)
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
-        """None: Tune starts pending trials by itself, and nothing is ever paused."""
-        del tune_controller
+        """None: Tune starts pending trials by itself, and nothing is ever paused.
+
+        Asked before any trial gets its actor, in every turn of Tune's loop.
+        """
+        with self._book.sheltered():
+            self._moves.turn(tune_controller, self._book.held)
         return None
 
-    def _note_place(self, work: Work, result: Mapping[str, Any]) -> None:
+    def _note_place(self, trial: Trial, work: Work, result: Mapping[str, Any]) -> None:
         if isinstance(work, Lease):
+            if "node_id" in result:
+                self._moves.note_node(trial.trial_id, result["node_id"])
             for place in result.get("placed", ()):
                 self._book.controller.place(Placed(work.trial, work.attempt, **place))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -263,3 +264,19 @@ def test_a_new_winner_is_measured_and_an_old_one_is_not_measured_twice() -> None
     winners = [(e.trial, e.epoch) for e in events(store) if isinstance(e, Measured)]
     assert len(winners) == len(set(winners))
     assert first.state.tested is not None
+
+
+@pytest.mark.parametrize("change", [None, changed(anew=False)], ids=["the same", "changed"])
+def test_the_time_of_earlier_drivers_counts_also_where_something_changes(
+    change: Changed | None,
+) -> None:
+    """A budget of hours is of all resumptions, raised or not."""
+    store = MemoryStore()
+    drive(again(store, random(), None), epochs=3)
+    at_work = replace(read_log(store, LOG_KEY)[-1], up=100.0)
+    state = RunState.fold([*read_log(store, LOG_KEY)[:-1], at_work])
+    assert state.driven == 100.0
+    again(store, random(6), change)
+    for record in read_log(store, LOG_KEY)[at_work.seq + 1 :]:
+        state.take(record)
+    assert 100.0 <= state.driven < 101.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from raytao.brains.base import Task
 from raytao.brains.hyperband import Hyperband, HyperbandSettings
 from raytao.runs.events import (
     Broke,
+    Changed,
     Event,
     Finished,
     Judged,
@@ -100,6 +102,47 @@ def test_offers_and_phases_always_agree() -> None:
     for record in LOG:
         state.apply(record.event)
         assert sorted(state.offers) == [t.number for t in state.by_phase(Phase.OFFERED)]
+
+
+def moved(event: Event, by: int) -> Event:
+    """The same event of trials whose numbers are larger by so many."""
+    match event:
+        case Judged(promote=promote, retire=retire):
+            further = [{**one, "trial": one["trial"] + by} for one in promote]
+            gone = [number + by for number in retire]
+            return replace(event, trial=event.trial + by, promote=further, retire=gone)
+        case Started() | Leased() | Reported() | Broke():
+            return replace(event, trial=event.trial + by)
+        case _:
+            return event
+
+
+@pytest.mark.parametrize("cut", [10, 57, 101])
+def test_what_is_kept_of_all_trials_is_what_a_look_at_each_of_them_finds(cut: int) -> None:
+    """Also where one that led fails, and where the search begins anew by the opposite measure."""
+    state = RunState.fold(LOG[:cut])
+    anew = Changed({}, "value", "minimize", anew=True)
+    again = [moved(record.event, len(state.trials)) for record in LOG[1:-1]]
+    leads = 0
+    for event in [anew, *again]:
+        state.apply(event)
+        trials = list(state.trials.values())
+        assert state.epochs == sum(len(t.history) for t in trials)
+        assert state.granted == sum(t.budget for t in trials)
+        assert state.before == sum(t.epochs for t in trials[: state.first])
+        failed = [t for t in trials[state.first :] if t.phase is Phase.FAILED]
+        assert state.spared == sum(t.budget - t.epochs for t in failed)
+        assert state.busy == len(state.running()) == len(state.by_phase(Phase.RUNNING))
+        for leader, among in (
+            (state.incumbent, trials),
+            (state.incumbent_at_full_budget, [t for t in trials if t.epochs >= t.horizon]),
+        ):
+            known = [best for t in among if (best := state.best_of(t)) is not None]
+            assert leader == max(
+                known, key=lambda b: (b.score, b.fidelity, -b.trial), default=None
+            )
+        leads += isinstance(event, Broke) and state.incumbent is not None
+    assert leads
 
 
 def test_a_trial_is_offered_then_runs_then_waits_and_is_offered_again() -> None:

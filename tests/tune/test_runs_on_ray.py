@@ -13,12 +13,13 @@ from raytao.brains.base import Brain
 from raytao.runs.eta import Remaining
 from raytao.runs.events import Event, Leased, Reported, Started
 from raytao.runs.log import read_log
+from raytao.runs.place import store_at
 from raytao.runs.state import Phase, RunState
-from raytao.runs.store import LocalStore
 from raytao.setup.changes import Entry
 from raytao.setup.resolve import resolve
 from raytao.setup.setup import Setup
 from raytao.tao import layout
+from raytao.testing.places import local
 from raytao.testing.simulator import simulate
 from raytao.testing.toy import curve
 from raytao.tune.launch import launch
@@ -58,7 +59,7 @@ def toy(folder: Path, address: str, *assignments: str) -> Setup:
 
 
 def events(setup: Setup) -> list[Event]:
-    return [record.event for record in read_log(LocalStore(setup.results), layout.EVENTS)]
+    return [record.event for record in read_log(store_at(setup.results), layout.EVENTS)]
 
 
 def simulated(brain: Brain) -> list[tuple[tuple[tuple[str, object], ...], int]]:
@@ -95,7 +96,7 @@ def test_ray_trains_what_the_simulator_trains(
     assert state.epochs == setup.new_brain().plan().epochs
     assert state.finished is not None
     assert state.finished.status == "Done"
-    assert not (setup.results / layout.RAY_SCRATCH).exists()
+    assert not local(setup.results / layout.RAY_SCRATCH).exists()
 
 
 def test_at_one_slot_a_suggestion_has_seen_all_earlier_results(
@@ -141,7 +142,7 @@ def test_a_failed_trial_is_recorded_with_its_reason_and_the_run_goes_on(
     assert len(failed) == 6
     assert state.incumbent is not None
     assert state.incumbent.epoch == 1
-    controller = json.loads((setup.results / layout.CONTROLLER).read_text())
+    controller = json.loads(local(setup.results / layout.CONTROLLER).read_text())
     assert sum(entry["status"] == "failure" for entry in controller) == 6
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,10 +14,11 @@ import ray
 from ray.exceptions import AuthenticationError
 from ray.util import get_node_ip_address
 
+from raytao.cluster.capacity import Node, capacity, lacking
+from raytao.cluster.local_ray import forget_local_ray, out_of_reach
+from raytao.cluster.nodes import check_nodes
 from raytao.errors import SettingsError
-from raytao.setup.settings import Resources
-from raytao.tune.local_ray import forget_local_ray, out_of_reach
-from raytao.tune.nodes import check_nodes
+from raytao.runs.resources import ResourceRequest
 
 LOCAL: Final = "local"
 """Ray's word for a cluster that is started here."""
@@ -29,6 +29,7 @@ QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
 """What Ray reads from the environment: its own progress, loggers and Ctrl-C handler are off."""
@@ -36,27 +37,23 @@ QUIET = {
 
 @dataclass(frozen=True)
 class Cluster:
-    """What Ray found: living nodes and their resources."""
+    """What Ray found: living nodes, their resources and their labels."""
 
-    nodes: tuple[dict[str, float], ...]
+    nodes: tuple[Node, ...]
 
     @property
     def cpus(self) -> float:
         """CPUs of all nodes."""
-        return sum(node.get("CPU", 0.0) for node in self.nodes)
+        return sum(has.get("CPU", 0.0) for has, _ in self.nodes)
 
     @property
     def gpus(self) -> float:
         """GPUs of all nodes."""
-        return sum(node.get("GPU", 0.0) for node in self.nodes)
+        return sum(has.get("GPU", 0.0) for has, _ in self.nodes)
 
     def __str__(self) -> str:
         nodes, cpus, gpus = len(self.nodes), self.cpus, self.gpus
         return f"Ray: {counted(nodes, 'node')}, {counted(cpus, 'CPU')}, {counted(gpus, 'GPU')}"
-
-    def capacity(self, resources: Resources) -> int:
-        """Trials that fit at once; a trial does not span nodes."""
-        return sum(_fit(node, resources) for node in self.nodes)
 
 
 def counted(number: float, word: str) -> str:
@@ -116,7 +113,7 @@ def _init(where: str) -> None:
 
 
 def _found() -> Cluster:
-    return Cluster(tuple(n["Resources"] for n in ray.nodes() if n["Alive"]))
+    return Cluster(tuple((n["Resources"], n["Labels"]) for n in ray.nodes() if n["Alive"]))
 
 
 def _refuse_other(address: str | None) -> None:
@@ -137,26 +134,28 @@ def _endpoint(address: str) -> tuple[str, str]:
     return get_node_ip_address() if host.startswith("127.") else host, port
 
 
-def slots(cluster: Cluster, resources: Resources, limit: int | None) -> int:
+def slots(cluster: Cluster, requests: Sequence[ResourceRequest], limit: int | None) -> int:
     """Trials at once: the user's limit, or what the cluster has room for.
 
+    Where trials differ in what they ask for, this is the room for the smallest of them: more
+    could never run at once, and Ray lets the larger ones wait for theirs.
+
+    Args:
+        cluster: what there is.
+        requests: all that trials of the run may ask for.
+        limit: the user's.
+
     Raises:
-        SettingsError: if not even one trial fits on any node.
+        SettingsError: if not even one trial fits on any node, for any of the requests.
     """
-    room = cluster.capacity(resources)
-    if room == 0:
-        raise SettingsError(
-            f"a trial asks for {resources.cpus:g} CPUs and {resources.gpus:g} GPUs, but no node "
-            f"has that (cluster: {len(cluster.nodes)} nodes, {cluster.cpus:g} CPUs, "
-            f"{cluster.gpus:g} GPUs)",
-            remedy="lower resources.cpus or resources.gpus, or use a larger cluster",
-        )
+    for request in requests:
+        missing = lacking(cluster.nodes, request)
+        if missing:
+            raise SettingsError(
+                f"a trial asks for {request}, but {missing}; the cluster has "
+                f"{counted(len(cluster.nodes), 'node')}, {counted(cluster.cpus, 'CPU')} and "
+                f"{counted(cluster.gpus, 'GPU')}",
+                remedy="ask for less under resources, or use a larger cluster",
+            )
+    room = max(capacity(cluster.nodes, request) for request in requests)
     return room if limit is None else min(limit, room)
-
-
-def _fit(node: dict[str, float], resources: Resources) -> int:
-    # A tenth-thousandth of slack: 1 / 0.1 is 10 trials, in floats too.
-    by_cpu = math.floor(node.get("CPU", 0.0) / resources.cpus + 1e-4)
-    if not resources.gpus:
-        return by_cpu
-    return min(by_cpu, math.floor(node.get("GPU", 0.0) / resources.gpus + 1e-4))

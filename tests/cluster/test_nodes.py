@@ -16,16 +16,16 @@ from ray._private.node import Node
 from ray.cluster_utils import Cluster
 
 import raytao
+from raytao.cluster.connect import connected
+from raytao.cluster.nodes import Answer, Silent, Unfit, Versions, ask_nodes, compare, versions_here
 from raytao.errors import SettingsError
 from raytao.runs.eta import Remaining
 from raytao.runs.events import Event, Reported
 from raytao.runs.state import RunState
 from raytao.setup.changes import Entry
 from raytao.setup.resolve import resolve
-from raytao.tune.cluster import connected
 from raytao.tune.interrupts import Interrupted
 from raytao.tune.launch import launch
-from raytao.tune.nodes import Answer, Silent, Unfit, Versions, ask_nodes, compare, versions_here
 
 OLD = "__version__ = '0.0.1'\n"
 SLOW = "import time\ntime.sleep(60)\n"

@@ -11,7 +11,7 @@ import platform
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 import ray
 from ray.exceptions import RayError
@@ -66,6 +66,8 @@ class Silent:
 
 Answer: TypeAlias = Versions | Unfit | Silent
 
+Said = TypeVar("Said")
+
 
 def check_nodes(seconds: float = PATIENCE_SECONDS) -> None:
     """Ask every living node, all at once, what a trial would find there.
@@ -102,16 +104,30 @@ def compare(here: Versions, answers: Mapping[str, Answer]) -> None:
 
 
 def ask_nodes(seconds: float) -> dict[str, Answer]:
+    """The versions of all nodes that live; see `ask_each`."""
+    answers = ask_each(_question(), seconds)
+    return {node: _versions(said) for node, said in answers.items()}
+
+
+def ask_each(
+    question: Callable[..., Said], seconds: float, *arguments: object, trains: bool = False
+) -> dict[str, Said | Unfit | Silent]:
     """The answers of all nodes that live, by ``host (address)``; waits ``seconds`` in all.
 
     A node that is gone by the time its answer is missed is left out: nothing will run there.
+
+    Args:
+        question: runs on every node. A function of a module travels as its name.
+        seconds: for all of them together.
+        arguments: of the question.
+        trains: ask only those with CPUs, where trials may run.
     """
-    question: Any = ray.remote(num_cpus=0)(_question())  # no CPU: a full or empty node answers
+    task: Any = ray.remote(num_cpus=0)(question)  # no CPU: a full or empty node answers
     asked = {
-        node_id: question.options(
+        node_id: task.options(
             scheduling_strategy=NodeAffinitySchedulingStrategy(node_id, soft=False)
-        ).remote()
-        for node_id in _living()
+        ).remote(*arguments)
+        for node_id in _living(trains=trains)
     }
     deadline = time.monotonic() + seconds
     answers = {node_id: _answer(task, deadline, seconds) for node_id, task in asked.items()}
@@ -119,12 +135,12 @@ def ask_nodes(seconds: float) -> dict[str, Answer]:
     return {_unique(names, node): answers[node] for node in answers if node in names}
 
 
-def _living() -> dict[str, str]:
-    """Names of the living nodes, by Ray's id."""
+def _living(*, trains: bool = False) -> dict[str, str]:
+    """Names of the living nodes, or of those of them with CPUs, by Ray's id."""
     return {
         node["NodeID"]: f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
         for node in ray.nodes()
-        if node["Alive"]
+        if node["Alive"] and (node["Resources"].get("CPU") or not trains)
     }
 
 
@@ -150,15 +166,21 @@ def _question() -> Callable[[], tuple[str, str]]:
     return question
 
 
-def _answer(task: Any, deadline: float, seconds: float) -> Answer:
+def _answer(task: Any, deadline: float, seconds: float) -> Any:
     try:
-        version, said = ray.get(task, timeout=max(0.0, deadline - time.monotonic()))
+        return ray.get(task, timeout=max(0.0, deadline - time.monotonic()))
     except ray.exceptions.GetTimeoutError:
         ray.cancel(task, force=True)
         return Silent(seconds)
     except RayError as error:
         return Unfit(f"no task runs there ({_first_line(error)})")
-    return Versions(version, _minor(said)) if version else Unfit(said)
+
+
+def _versions(said: tuple[str, str] | Unfit | Silent) -> Answer:
+    if isinstance(said, Unfit | Silent):
+        return said
+    version, python = said
+    return Versions(version, _minor(python)) if version else Unfit(python)
 
 
 def _minor(version: str) -> str:
