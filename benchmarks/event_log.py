@@ -36,9 +36,9 @@ from raytao.brains.base import Brain
 from raytao.runs.controller import Lease
 from raytao.runs.log import read_log
 from raytao.runs.opening import open_run
+from raytao.runs.place import store_at
 from raytao.runs.replay import replay
 from raytao.runs.state import RunState
-from raytao.runs.store import LocalStore
 from raytao.setup.resolve import resolve
 from raytao.setup.setup import Setup
 from raytao.tao import layout
@@ -88,7 +88,7 @@ class Driver:
 
     def __init__(self, setup: Setup) -> None:
         self._controller = open_run(
-            LocalStore(setup.results),
+            store_at(setup.results),
             layout.EVENTS,
             setup.new_brain(),
             setup.opened(),
@@ -179,7 +179,7 @@ def shown(seconds: list[list[float]]) -> tuple[str, float]:
 
 def write_log(setup: Setup, brain: Brain) -> None:
     """Write the log of a finished run, whose configurations ``brain`` proposes."""
-    store = LocalStore(setup.results)
+    store = store_at(setup.results)
     open_run(store, layout.EVENTS, setup.new_brain(), setup.opened())
     simulate(brain, curve, workers=SLOTS, store=store)
 
@@ -190,7 +190,7 @@ def show_reading(name: str, brain: str, proposed_by: str) -> None:
         setup = run_of(brain, folder)
         write_log(setup, run_of(proposed_by, folder).new_brain())
         marks = [time.perf_counter()]
-        records = read_log(LocalStore(setup.results), layout.EVENTS)
+        records = read_log(store_at(setup.results), layout.EVENTS)
         marks.append(time.perf_counter())
         state = RunState.fold(records)
         marks.append(time.perf_counter())

@@ -37,8 +37,8 @@ from ray import tune
 from raytao.runs.eta import Remaining
 from raytao.runs.events import Event
 from raytao.runs.log import read_log
+from raytao.runs.place import store_at
 from raytao.runs.state import RunState
-from raytao.runs.store import LocalStore
 from raytao.setup.changes import Entry
 from raytao.setup.resolve import resolve
 from raytao.tao import layout
@@ -168,7 +168,7 @@ def time_raytao(task: Task) -> Cost:
     state = launch(setup, Entry(setup.opened()), Silent())
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     refuse_other(task, state.epochs)
-    events = read_log(LocalStore(setup.results), layout.EVENTS)
+    events = read_log(store_at(setup.results), layout.EVENTS)
     actors = {trial.place.pid for trial in state.trials.values() if trial.place}
     return Cost(wall, cpu, len(events), len(actors))
 

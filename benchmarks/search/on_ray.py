@@ -39,7 +39,7 @@ from benchmarks.overhead import QUIET, Silent
 from raytao.networks.image_classification import ImageClassification
 from raytao.runs.events import Reported
 from raytao.runs.log import read_log
-from raytao.runs.store import LocalStore
+from raytao.runs.place import store_at
 from raytao.setup.changes import Entry
 from raytao.setup.resolve import resolve_values
 from raytao.setup.setup import Setup
@@ -173,7 +173,7 @@ METHODS: Final[Mapping[str, Callable[[Task, Path], list[Epoch]]]] = {
 def _with_raytao(task: Task, folder: Path, brain: Mapping[str, Json]) -> list[Epoch]:
     setup = task.setup(folder / "results", brain)
     launch(setup, Entry(setup.opened()), Silent())
-    events = (record.event for record in read_log(LocalStore(setup.results), layout.EVENTS))
+    events = (record.event for record in read_log(store_at(setup.results), layout.EVENTS))
     return [
         Epoch(event.trial, event.epoch, event.metrics[METRIC])
         for event in events
@@ -190,6 +190,8 @@ class OneEpoch:
     seed: int
     threads: int = 1
     gpus: int = 0
+    rank: int = 0
+    world: int = 1
     should_stop: bool = False
     metric: str = METRIC
     workspace: Path = Path("this trainer needs none")
@@ -205,6 +207,11 @@ class OneEpoch:
     def epochs(self) -> range:
         """See TrainContext."""
         return range(self.start_epoch + 1, self.stop_epoch + 1)
+
+    def gpu_memory_share(self, total: int) -> float:
+        """See TrainContext."""
+        del total
+        return 1.0
 
     def is_best(self, metrics: Mapping[str, float]) -> bool:
         """See TrainContext; only the last epoch's weights are wanted."""

@@ -21,6 +21,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -108,12 +109,12 @@ class Plan:
     exact: bool = True
     waits: Literal["rungs", "brackets", "trials"] = "rungs"
 
-    @property
+    @cached_property
     def trials(self) -> int:
         """Number of recommendations: the configurations of every bracket's first rung."""
         return sum(row.trials for row in self.rows if row.rung == 0)
 
-    @property
+    @cached_property
     def epochs(self) -> int:
         """Epochs trained in all: a promoted trial pays only what it adds."""
         paid = {(row.bracket, row.rung): row.epochs for row in self.rows}
@@ -122,7 +123,7 @@ class Plan:
             for row in self.rows
         )
 
-    @property
+    @cached_property
     def longest(self) -> int:
         """Epochs of the longest training."""
         return max((row.epochs for row in self.rows), default=0)

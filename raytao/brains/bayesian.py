@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 
 from raytao.brains.base import Plan, PlanRow, Task
 from raytao.brains.compat.values import Compat
-from raytao.brains.full import FullLength, FullLengthSettings, Stage, Trial
+from raytao.brains.full import FullLength, FullLengthSettings, Trial
 from raytao.types import Json, Params, Suggestion, Wait
 
 INITIAL_POINTS: Final = 3
@@ -71,8 +71,8 @@ class Bayesian(FullLength):
 
     def suggest(self, trial: int) -> Suggestion:
         """See `Brain.suggest`; TAO's search waits for every result."""
-        running = any(line.stage is Stage.RUNNING for line in self._trials)
-        return Wait() if self._compat is not None and running else super().suggest(trial)
+        sequential = self._compat is not None
+        return Wait() if sequential and self._running else super().suggest(trial)
 
     def plan(self) -> Plan:
         """Full trainings: as many as allowed, or as many as there are configurations.

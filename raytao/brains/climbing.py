@@ -21,11 +21,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, assert_never
 
 from raytao.brains.base import Plan, Task
+from raytao.brains.climbers import Climber, Climbers
 from raytao.brains.rungs import floor_log
 from raytao.brains.sampling import Draw
 from raytao.brains.seen import Fresh, Outlook, Seen, Thinker, Thoughts
@@ -59,29 +60,6 @@ def rungs(top: int, nu: int) -> tuple[int, ...]:
     """
     steps = max(1, floor_log(LOWEST, nu))
     return tuple(sorted({-(-top // nu**step) for step in range(steps + 1)}))
-
-
-@dataclass
-class _Trial:
-    """One line of the table; ``scores[i]`` was reached at the end of rung i.
-
-    ``granted`` counts the rungs that it may climb; ``retired``: it will never be granted more.
-    """
-
-    params: Params
-    scores: list[float] = field(default_factory=list)
-    granted: int = 1
-    failed: bool = False
-    retired: bool = False
-
-    @property
-    def runs(self) -> bool:
-        return not self.failed and len(self.scores) < self.granted
-
-    @property
-    def reached(self) -> int:
-        """How many rungs it has behind it."""
-        return len(self.scores)
 
 
 @dataclass(frozen=True)
@@ -121,7 +99,7 @@ class Climbing:
         self._promoter = promoter
         self._rungs = rungs(plan.longest, nu)
         self._costs = (self._rungs[0], *(b - a for a, b in pairwise(self._rungs)))
-        self._trials: list[_Trial] = []
+        self._trials = Climbers(self._rungs)
         self._heard: list[int] = []
 
     def suggest(self, trial: int) -> Suggestion:
@@ -130,7 +108,7 @@ class Climbing:
         fresh = self._fresh() if self._room_to_start else None
         if fresh is not None:
             return self._start(fresh.params, fresh.why)
-        return Wait() if any(line.runs for line in self._trials) else Done()
+        return Wait() if self._trials.running else Done()
 
     def adopt(self, trial: int, params: Params) -> Start:
         """See `Brain.adopt`."""
@@ -173,10 +151,10 @@ class Climbing:
 
     def load_state(self, state: Json) -> None:
         """See `Brain.load_state`."""
-        self._trials = [
-            _Trial(**{**line, "params": dict(line["params"]), "scores": list(line["scores"])})
-            for line in state["trials"]
-        ]
+        self._trials = Climbers(self._rungs)
+        for line in state["trials"]:
+            own = {"params": dict(line["params"]), "scores": list(line["scores"])}
+            self._trials.add(Climber(**{**line, **own}))
         self._heard = list(state["heard"])
 
     def plan(self) -> Plan:
@@ -197,7 +175,7 @@ class Climbing:
             "bracket": 0,
             "sh_iter": reached,
             "expt_iter": counts[reached],
-            "complete": not self._may_go_on and not any(line.runs for line in self._trials),
+            "complete": not (self._may_go_on or self._trials.running),
             "epoch_number": self._rungs[reached],
             "resume_epoch_number": self._rungs[reached - 1] if reached else 0,
             "epoch_multiplier": 1,
@@ -208,21 +186,21 @@ class Climbing:
     @property
     def _left(self) -> int:
         """Epochs that may still be granted; those of a trial that failed are gone."""
-        spent = sum(self._rungs[line.granted - 1] for line in self._trials)
-        return self._plan.epochs - spent
+        return self._plan.epochs - self._trials.spent
 
     @property
     def _may_go_on(self) -> bool:
-        return self._room_to_start or bool(self._candidates())
+        return self._room_to_start or any(map(self._trials.any_paused, self._affordable))
+
+    @property
+    def _affordable(self) -> list[int]:
+        """Rungs from which a trial can be granted the next one."""
+        below_top = range(len(self._rungs) - 1)
+        return [k for k in below_top if self._spares(self._costs[k + 1], self._rungs[k + 1])]
 
     def _candidates(self) -> list[int]:
         """Paused trials whose next rung can be afforded."""
-        return [
-            n
-            for n, line in enumerate(self._trials)
-            if self._waits(line)
-            and self._spares(self._costs[line.reached], self._rungs[line.reached])
-        ]
+        return sorted(n for rung in self._affordable for n in self._trials.paused(rung))
 
     @property
     def _room_to_start(self) -> bool:
@@ -234,22 +212,13 @@ class Climbing:
         Enough is kept for one full training, as long as there is none and one is within reach: a
         small budget shall not end with short trainings alone.
         """
-        left, top = self._left, self._rungs[-1]
-        alive = [n for n in self._trials if not (n.failed or n.retired)]
-        farthest = max((self._rungs[n.granted - 1] for n in alive), default=0)
+        left, top, farthest = self._left, self._rungs[-1], self._trials.farthest
         within_reach = top - farthest <= left
         kept = top - max(farthest, granted) if within_reach else 0
         return cost + kept <= left
 
-    def _waits(self, line: _Trial) -> bool:
-        paused = not (line.failed or line.retired or line.runs)
-        return paused and line.reached < len(self._rungs)
-
-    def _fits(self, line: _Trial, left: int) -> bool:
-        return self._costs[line.reached] <= left
-
     def _start(self, params: Params, why: str) -> Start:
-        self._trials.append(_Trial(dict(params)))
+        self._trials.add(Climber(dict(params)))
         return Start(dict(params), {EPOCHS: self._rungs[0]}, {EPOCHS: self._rungs[-1]}, why)
 
     def _check_turn(self, trial: int) -> None:
@@ -264,14 +233,14 @@ class Climbing:
         running = line.runs
         match observation.outcome:
             case Failed():
-                line.failed = True
+                self._trials.fail(number)
                 return None if running else Verdict(Decision.STOP)
             case Scored() as scored:
                 if not running:
                     return Verdict(Decision.PAUSE)
                 if observation.fidelity[EPOCHS] < self._rungs[line.reached]:
                     return Verdict(Decision.CONTINUE)
-                line.scores.append(scored.score)
+                self._trials.score(number, scored.score)
                 self._heard.append(number)
                 return None
             case other:
@@ -279,17 +248,13 @@ class Climbing:
 
     def _judge(self, number: int) -> Verdict:
         """Who takes the slot of a trial that has just come to its rung or failed."""
-        candidates = self._candidates()
-        choice = self._choice(candidates) if candidates else None
+        choice = self._choice()
         promote = () if choice is None else (self._promoted(choice),)
         left = self._left
-        hopeless = [
-            n
-            for n, line in enumerate(self._trials)
-            if self._waits(line) and not self._fits(line, left)
-        ]
+        too_long = [k for k, cost in enumerate(self._costs[1:]) if cost > left]
+        hopeless = sorted(n for rung in too_long for n in self._trials.paused(rung))
         for n in hopeless:
-            self._trials[n].retired = True
+            self._trials.retire(n)
         return self._verdict(number, promote, hopeless)
 
     def _verdict(
@@ -308,31 +273,38 @@ class Climbing:
         """
         promote = []
         for one in told.promote[:1]:
-            known = one.trial in self._candidates()
+            known = self._may_be_promoted(one.trial)
             if known and dict(one.budget) == {EPOCHS: self._next_rung(one.trial)}:
                 promote.append(self._promoted(_Choice(one.trial, one.why)))
         stopped = (number,) if told.decision is Decision.STOP else ()
-        retired = [n for n in (*told.retire, *stopped) if self._waits(self._trials[n])]
+        retired = [n for n in dict.fromkeys((*told.retire, *stopped)) if self._trials.waits(n)]
         for n in retired:
-            self._trials[n].retired = True
+            self._trials.retire(n)
         return self._verdict(number, tuple(promote), retired)
+
+    def _may_be_promoted(self, trial: int) -> bool:
+        waits = trial in range(len(self._trials)) and self._trials.waits(trial)
+        return waits and self._trials[trial].reached - 1 in self._affordable
 
     def _next_rung(self, trial: int) -> int:
         return self._rungs[self._trials[trial].reached]
 
     def _promoted(self, choice: _Choice) -> Promotion:
         budget = {EPOCHS: self._next_rung(choice.trial)}
-        self._trials[choice.trial].granted += 1
+        self._trials.promote(choice.trial)
         return Promotion(choice.trial, budget, choice.why)
 
-    def _choice(self, candidates: Sequence[int]) -> _Choice | None:
+    def _choice(self) -> _Choice | None:
         """Which of the paused trials goes on; None leaves the slot to a new one."""
+        rungs = [rung for rung in self._affordable if self._trials.any_paused(rung)]
+        if not rungs:
+            return None
         thought = self._promoter.think(self._seen(), self._heard) if self._promoter else None
         if thought is not None and (thought.knows or thought.designing):
-            return self._most_promising(candidates, thought)
-        choice = self._best_of_a_rung(candidates)
+            return self._most_promising(self._candidates(), thought)
+        choice = self._best_of_a_rung(rungs)
         if choice is None and not self._may_start():
-            highest = max(candidates, key=lambda n: (self._trials[n].scores, -n))
+            highest = max(self._candidates(), key=lambda n: (self._trials[n].scores, -n))
             choice = _Choice(highest, "no new configuration may be started")
         return choice
 
@@ -362,15 +334,14 @@ class Climbing:
         ahead = top - self._rungs[self._trials[trial].reached - 1]
         return outlook.log_gain - EAGERNESS * math.log(ahead / top)
 
-    def _best_of_a_rung(self, candidates: Sequence[int]) -> _Choice | None:
-        """The best candidate among the first of each ``nu`` of a rung, the highest rung first."""
-        for rung in range(len(self._rungs) - 2, -1, -1):
-            scored = [n for n, one in enumerate(self._trials) if one.reached > rung]
-            alive = [n for n in scored if not self._trials[n].failed]
-            alive.sort(key=lambda n: (-self._trials[n].scores[rung], n))
-            for rank, n in enumerate(alive[: len(scored) // self._nu], start=1):
-                if n in candidates and self._trials[n].reached == rung + 1:
-                    return _Choice(n, f"rank {rank} of {len(alive)} at epoch {self._rungs[rung]}")
+    def _best_of_a_rung(self, rungs: Sequence[int]) -> _Choice | None:
+        """The best that waits among the first of each ``nu`` of a rung, the highest rung first."""
+        for rung in reversed(rungs):
+            best = self._trials.best_paused(rung)
+            if best is not None and best[1] <= self._trials.outcomes(rung) // self._nu:
+                trial, rank = best
+                came = self._trials.alive(rung)
+                return _Choice(trial, f"rank {rank} of {came} at epoch {self._rungs[rung]}")
         return None
 
     def _may_start(self) -> bool:

@@ -71,6 +71,7 @@ class FullLength(Brain):
         self._limit = settings.max_recommendations
         self._given = task.given
         self._trials: list[Trial] = []
+        self._running = 0
 
     @abstractmethod
     def _propose(self, trial: int) -> tuple[Params, str] | None:
@@ -87,8 +88,7 @@ class FullLength(Brain):
         if trial < self._limit and (proposal := self._propose(trial)) is not None:
             params, why = proposal
             return self._start(params, why)
-        running = any(line.stage is Stage.RUNNING for line in self._trials)
-        return Wait() if running else Done()
+        return Wait() if self._running else Done()
 
     def adopt(self, trial: int, params: Params) -> Start:
         """See `Brain.adopt`."""
@@ -104,14 +104,14 @@ class FullLength(Brain):
             return Verdict(Decision.STOP)
         match observation.outcome:
             case Failed():
-                trial.stage = Stage.FAILED
+                self._end(trial, Stage.FAILED)
                 return Verdict(Decision.STOP)
             case Scored() as scored:
                 seen = scored.score
                 trial.best = seen if trial.best is None else max(trial.best, seen)
                 if observation.fidelity[EPOCHS] < self._task.epochs:
                     return Verdict(Decision.CONTINUE)
-                trial.stage = Stage.DONE
+                self._end(trial, Stage.DONE)
                 return Verdict(Decision.STOP)
             case other:
                 assert_never(other)
@@ -131,6 +131,7 @@ class FullLength(Brain):
             Trial(dict(line["params"]), Stage(line["stage"]), line["best"])
             for line in state["trials"]
         ]
+        self._running = sum(line.stage is Stage.RUNNING for line in self._trials)
 
     def plan(self) -> Plan:
         """As many full trainings as the settings allow."""
@@ -138,8 +139,13 @@ class FullLength(Brain):
 
     def _start(self, params: Params, why: str) -> Start:
         self._trials.append(Trial(dict(params)))
+        self._running += 1
         full: Mapping[str, int] = {EPOCHS: self._task.epochs}
         return Start(dict(params), budget=full, horizon=full, why=why)
+
+    def _end(self, trial: Trial, stage: Stage) -> None:
+        trial.stage = stage
+        self._running -= 1
 
     def _check_turn(self, trial: int) -> None:
         if trial != len(self._trials):

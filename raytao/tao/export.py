@@ -10,16 +10,17 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import timedelta
 
 from raytao.runs.controller import Controller
 from raytao.runs.eta import Remaining
-from raytao.runs.state import Best, Phase, RunState, TrialState
+from raytao.runs.state import RunState
 from raytao.runs.store import Store, StoreError
 from raytao.tao import layout
 from raytao.tao.best_model import BestModel
 from raytao.tao.retention import Quota, Retention
+from raytao.tao.trial_list import TrialList
 from raytao.types import Json
 
 log = logging.getLogger(__name__)
@@ -27,21 +28,12 @@ log = logging.getLogger(__name__)
 EVERY_SECONDS = 1.0
 """Drawings are renewed at most this often, and at the end."""
 
+REST = 19.0
+"""Where a drawing takes long (ten thousand trials, slow storage) there are fewer: nothing is drawn
+for this many times as long as the last one took. The driver has 95 % for its trials."""
+
 AGAIN_SECONDS = 10.0
 """How soon what could not be drawn is tried again."""
-
-TAO_STATUS: Mapping[Phase, str] = {
-    Phase.OFFERED: "pending",
-    Phase.RUNNING: "running",
-    Phase.PAUSED: "success",
-    Phase.FINISHED: "success",
-    Phase.RETIRED: "success",
-    Phase.FAILED: "failure",
-}
-"""TAO's trial states; to TAO a trial that reached its rung is a success."""
-
-LEFT_OFF = "canceled"
-"""TAO's state of a trial that had not come to its end when the run did."""
 
 SpecText = Callable[[int], str]
 """Number of a trial -> its entire train spec as text."""
@@ -83,13 +75,14 @@ class Exporter:
         self._retention = Retention(store, keep_all=keep_all, quota=quota)
         controller.hold = lambda: self._retention.hold(controller.state)
         self._best_model = BestModel(store, suffix, weights) if models else None
-        self._written: set[int] = set()
+        self._trials = TrialList()
+        self._written = 0  # recommendations that are there; their numbers have no gap
         self._seen = -1
         self._due = 0.0
         self._put_off = False
 
     def draw(self, left: Remaining, *, now: bool = False) -> None:
-        """Renew what changed; at most once a second unless ``now``.
+        """Renew what changed, ``now`` or at most once a second; more seldom where it takes long.
 
         What storage refuses is drawn later, and said once: the log is the truth.
 
@@ -105,6 +98,8 @@ class Exporter:
                 self._draw_recommendations(state)
             if due:
                 self._draw_all(state, left)
+            if now:
+                self._store.settle()
         except StoreError as error:
             if now:
                 raise
@@ -114,7 +109,8 @@ class Exporter:
             self._due = time.monotonic() + AGAIN_SECONDS
 
     def _draw_all(self, state: RunState, left: Remaining) -> None:
-        self._json(layout.CONTROLLER, controller_json(state))
+        began = time.monotonic()
+        self._store.replace(layout.CONTROLLER, self._trials.render(state))
         self._json(layout.BRAIN, dict(self._controller.brain.describe()))
         self._json(layout.METADATA, metadata_json(state, left, self._unit))
         if state.launched is not None:
@@ -123,58 +119,17 @@ class Exporter:
             self._best_model.renew(state)
         self._retention.sweep(state)
         self._seen, self._put_off = state.next_seq, False
-        self._due = time.monotonic() + EVERY_SECONDS
+        took = time.monotonic() - began
+        self._due = time.monotonic() + max(EVERY_SECONDS, took * REST)
 
     def _draw_recommendations(self, state: RunState) -> None:
-        for trial in state.trials.values():
-            if trial.number not in self._written:
-                text = self._spec_text(trial.number)
-                key = layout.recommendation(trial.number, self._suffix)
-                self._store.replace(key, text.encode())
-                self._written.add(trial.number)
+        for number in range(self._written, len(state.trials)):
+            key = layout.recommendation(number, self._suffix)
+            self._store.replace(key, self._spec_text(number).encode())
+            self._written = number + 1
 
     def _json(self, key: str, value: Json) -> None:
         self._store.replace(key, json.dumps(value, indent=2, allow_nan=False).encode() + b"\n")
-
-
-def controller_json(state: RunState) -> list[Json]:
-    """TAO's list of trials, one object each."""
-    best, full = state.incumbent, state.incumbent_at_full_budget
-    return [_trial_json(t, state, best, full) for t in state.trials.values()]
-
-
-def _trial_json(
-    trial: TrialState, state: RunState, best: Best | None, full: Best | None
-) -> dict[str, Json]:
-    own = state.best_of(trial)
-    entry: dict[str, Json] = {
-        "id": trial.number,
-        "specs": dict(trial.params),
-        "job_id": trial.job_id,
-        "status": trial_status(trial, over=state.finished is not None),
-        "result": own.value if own else None,
-        "best_epoch_number": f"{own.epoch:03d}" if own else "",
-        "metric": state.opened.metric if state.opened else "",
-        "phase": trial.phase.value,
-        "why": list(trial.why),
-        "epochs_granted": trial.budget,
-        "epochs_trained": trial.epochs,
-        "best": best is not None and best.trial == trial.number,
-        "best_at_full_budget": full is not None and full.trial == trial.number,
-    }
-    if trial.failure:
-        entry["failure"] = {"cause": trial.failure.cause, "reason": trial.failure.reason}
-    if trial.halvings:
-        entry["batch_size_halved"] = trial.halvings
-    if trial.place:
-        entry["ran_on"] = {"node": trial.place.node, "pid": trial.place.pid}
-    return entry
-
-
-def trial_status(trial: TrialState, *, over: bool) -> str:
-    """TAO's state of a trial; ``over``: nobody trains any more, whatever the trial waits for."""
-    waits = trial.phase in (Phase.OFFERED, Phase.RUNNING)
-    return LEFT_OFF if over and waits else TAO_STATUS[trial.phase]
 
 
 def metadata_json(state: RunState, left: Remaining, unit: str = "epochs") -> dict[str, Json]:

@@ -19,8 +19,9 @@ from typing import Final
 
 from raytao.runs.eta import Remaining
 from raytao.runs.state import RunState, TrialState
-from raytao.tao.export import indicators, trial_status
+from raytao.tao.export import indicators
 from raytao.tao.status import Status, date_and_time, span_text
+from raytao.tao.trial_list import trial_status
 from raytao.types import SCORE, Json
 
 BEST: Final = "best_"

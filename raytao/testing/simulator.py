@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, TypeVar
 
 from raytao.brains.base import Brain
 from raytao.runs.controller import Controller, Evaluation, Lease
@@ -22,6 +22,7 @@ from raytao.trials.messages import Broken, EpochDone, FailureKind
 from raytao.types import Decision, Direction, Done, Params, Wait
 
 LOG_KEY = "events.jsonl"
+Answer = TypeVar("Answer")
 Objective: TypeAlias = Callable[[Params, int], float]
 """(params, epoch) -> metric value after that epoch."""
 Seconds: TypeAlias = Callable[[int, int], float]
@@ -104,28 +105,31 @@ def simulate(
     store = store or MemoryStore()
     opened = Opened(setup={}, metric="value", direction=direction.value, version="simulated")
     controller = open_run(store, LOG_KEY, brain, opened, slots=workers)
-    cluster = Cluster(controller, _Functions(objective, fails), seconds=seconds)
+    cluster = Cluster(controller, Functions(objective, fails), seconds=seconds)
     cluster.run()
     controller.finish()
     return Simulated(controller, store, cluster.now, cluster.busy, cluster.trained)
 
 
 @dataclass(frozen=True)
-class _Functions:
+class Functions:
     """Workers whose training is a function; they keep nothing."""
 
     objective: Objective
-    fails: Fails
+    fails: Fails = never
 
     def begin(self, lease: Lease) -> Resumed:
+        """See `Workers`."""
         return Resumed(lease.reported_epoch, None, ())
 
     def train(self, lease: Lease, epoch: int, seconds: float) -> EpochDone | Broken:
+        """See `Workers`."""
         if self.fails(lease.trial, epoch):
             return Broken(FailureKind.ERROR, "simulated failure")
         return EpochDone(epoch, {"value": self.objective(lease.params, epoch)}, seconds)
 
     def evaluate(self, evaluation: Evaluation) -> Mapping[str, float]:
+        """See `Workers`."""
         return {"value": self.objective(evaluation.params, evaluation.epoch)}
 
 
@@ -138,6 +142,8 @@ class Cluster:
         seconds: how long epochs take.
         turn: called after everything that happens, as a driver's loop turns.
         answered: told the controller's answer to a report, once it is given.
+        thinks: a clock, such as `time.thread_time`: what the controller takes to answer passes for
+            everybody, and reports that arrive meanwhile wait; by default it takes no time.
     """
 
     def __init__(
@@ -148,6 +154,7 @@ class Cluster:
         seconds: Seconds = always_a_second,
         turn: Callable[[], None] = lambda: None,
         answered: Callable[[Lease, int, Decision], None] = lambda _lease, _epoch, _decision: None,
+        thinks: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.now = 0.0
         self.busy = 0.0
@@ -157,7 +164,14 @@ class Cluster:
         self._seconds = seconds
         self._turn = turn
         self._answered = answered
+        self._thinks = thinks
         self._heap: list[tuple[float, int, int, Lease]] = []
+
+    @property
+    def worked(self) -> float:
+        """Seconds that workers have trained until now, all of them together."""
+        to_come = sum(max(0.0, end - self.now) for end, _, _, _ in self._heap)
+        return self.busy - to_come
 
     def run(self) -> None:
         """Work until nothing is left to do.
@@ -166,14 +180,15 @@ class Cluster:
             StoreError: if storage refuses, a worker's or the driver's: the run can be resumed.
         """
         while self._hand_out():
-            self.now, _, epoch, lease = heapq.heappop(self._heap)
+            end, _, epoch, lease = heapq.heappop(self._heap)
+            self.now = max(self.now, end)
             self._end_epoch(lease, epoch)
             self._turn()
 
     def _hand_out(self) -> bool:
         """Give out work until there is none; return whether anything runs."""
         while True:
-            match self._controller.suggest():
+            match self._timed(self._controller.suggest):
                 case Lease() as lease:
                     self._begin(lease)
                 case Evaluation() as evaluation:
@@ -208,8 +223,16 @@ class Cluster:
                     self._begin_epoch(lease, epoch + 1)
 
     def _deliver(self, lease: Lease, done: EpochDone) -> Decision:
-        decision = self._controller.report(
-            lease.trial, lease.attempt, done.epoch, done.metrics, done.seconds
+        decision = self._timed(
+            lambda: self._controller.report(
+                lease.trial, lease.attempt, done.epoch, done.metrics, done.seconds
+            )
         )
         self._answered(lease, done.epoch, decision)
         return decision
+
+    def _timed(self, ask: Callable[[], Answer]) -> Answer:
+        began = self._thinks()
+        answer = ask()
+        self.now += self._thinks() - began
+        return answer

@@ -352,6 +352,27 @@ class TestDrawing:
         run.draw(now=False)
         assert run.store.read(layout.CONTROLLER) != before
 
+    def test_what_takes_long_to_draw_is_drawn_in_a_twentieth_of_the_time(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        clock = SimpleNamespace(now=100.0)
+        monkeypatch.setattr("raytao.tao.export.time", SimpleNamespace(monotonic=lambda: clock.now))
+
+        class Slow(MemoryStore):
+            def replace(self, key: str, data: bytes) -> None:
+                clock.now += 2.0 if key == layout.CONTROLLER else 0.0
+                super().replace(key, data)
+
+        run = Run(configured(tmp_path, HYPERBAND), Slow())
+        begun, drawings = clock.now, 0
+        while clock.now < begun + 400.0:
+            before = clock.now
+            run.controller.stop("asked to", cancel=True)  # something new every time
+            run.draw(now=False)
+            drawings += clock.now > before
+            clock.now += 0.1
+        assert drawings == 10
+
     def test_what_is_drawn_is_in_the_log(self, tmp_path: Path) -> None:
         def look(run: Run) -> None:
             assert len(read_log(run.store, layout.EVENTS)) == run.state.next_seq

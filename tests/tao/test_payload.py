@@ -34,8 +34,8 @@ from raytao.runs.events import (
 )
 from raytao.runs.log import Record
 from raytao.runs.owner import Ownership
+from raytao.runs.place import store_at
 from raytao.runs.state import RunState
-from raytao.runs.store import LocalStore
 from raytao.setup.folder import claim, driver_of, open_folder
 from raytao.setup.job import job_of, standing
 from raytao.setup.request import Ask, post
@@ -185,7 +185,7 @@ def driver(setup: Setup) -> Iterator[Ownership]:
 def asked(setup: Setup, ask: Ask) -> None:
     owner = driver_of(setup.results)
     assert owner is not None
-    post(LocalStore(setup.results), ask, owner.token)
+    post(store_at(setup.results), ask, owner.token)
 
 
 RESUMED = Resumed("host", 1, "1.0", 2)
@@ -223,7 +223,7 @@ def test_a_driven_run_has_tao_s_word(
 def test_a_request_to_another_driver_is_none_of_this_one_s(
     setup: Setup, driver: Ownership
 ) -> None:
-    post(LocalStore(setup.results), Ask.PAUSE, "another")
+    post(store_at(setup.results), Ask.PAUSE, "another")
     assert standing(setup, fold(*ONE), setup.results).status is JobStatus.RUNNING
 
 
@@ -280,7 +280,7 @@ def test_status_and_python_show_the_same_payload_and_keep_what_was_there(
             raise Killed
 
     with pytest.raises(Killed):
-        run_in_folder(setup, LocalStore(setup.results), Conditions(slots=2), witness)
+        run_in_folder(setup, store_at(setup.results), Conditions(slots=2), witness)
     driving: AbstractContextManager[object] = claim(setup.results) if held else nullcontext()
     with driving:
         result = CliRunner().invoke(main, ["status", str(setup.results), "--json"])
@@ -300,7 +300,7 @@ def test_status_and_python_show_the_same_payload_and_keep_what_was_there(
 
 
 def test_the_unit_of_the_network_s_card_is_the_payload_s(setup: Setup) -> None:
-    run_in_folder(setup, LocalStore(setup.results))
+    run_in_folder(setup, store_at(setup.results))
     reopened, state = open_folder(setup.results)
     counted = replace(reopened, card=replace(reopened.card, unit="iters"))
     stats = named(job_of(counted, state, setup.results)["result"]["stats"])

@@ -12,9 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeGuard
 
 from raytao.errors import FolderError, UserError
+from raytao.runs.place import Place
 from raytao.spec import Document
 from raytao.spec.source import FORMATS
 from raytao.tao import layout
@@ -64,8 +65,13 @@ class ForeignRun:
     problems: tuple[str, ...]
 
 
-def is_foreign(folder: Path) -> bool:
-    """Whether a folder holds a run of TAO's own: a controller.json that raytao did not draw."""
+def is_foreign(folder: Place) -> TypeGuard[Path]:
+    """Whether a folder holds a run of TAO's own: a controller.json that raytao did not draw.
+
+    Such a folder is read where it is a path; see `raytao.setup.folder.read_state`.
+    """
+    if not isinstance(folder, Path):
+        return False
     path, log = folder / layout.CONTROLLER, folder / layout.EVENTS
     try:
         if not path.is_file() or (log.exists() and (not log.is_file() or log.stat().st_size)):

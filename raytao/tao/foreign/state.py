@@ -40,7 +40,7 @@ def state_of(run: ForeignRun, direction: Direction) -> RunState:
     state.opened = Opened({}, run.metric or RESULT, direction.value, version="")
     last = _last_rungs(run)
     for trial in run.trials:
-        state.trials[trial.number] = _trial(trial, run, direction, last.get(trial.number))
+        state.add(_trial(trial, run, direction, last.get(trial.number)))
     state.launched = run.launched
     word, reason = status_of(run, state)
     if word in ("Done", "Error", "Canceled"):
