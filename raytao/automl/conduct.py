@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -14,8 +15,8 @@ from raytao.runs.eta import Remaining
 from raytao.runs.events import Event
 from raytao.runs.log import Record, read_log
 from raytao.runs.observer import Observer
+from raytao.runs.place import store_at
 from raytao.runs.state import RunState
-from raytao.runs.store import LocalStore
 from raytao.setup.changes import enter
 from raytao.setup.damage import copy_kept
 from raytao.setup.drawing import redraw
@@ -66,10 +67,10 @@ def conduct(
 
 
 def _conduct(setup: Setup, watch: Watch, say: Say, *, allow_changed: bool, go_on: bool) -> Outcome:
-    from raytao.tune.cluster import LOCAL  # Ray: only now
+    from raytao.cluster.connect import LOCAL  # Ray: only now
     from raytao.tune.launch import launch
 
-    log = read_log(LocalStore(setup.results), layout.EVENTS)
+    log = read_log(store_at(setup.results), layout.EVENTS)
     known = RunState.fold(log)
     if over := nothing_to_do(setup, known, go_on=go_on):
         for note in changed_function(setup, known):
@@ -96,7 +97,8 @@ def _conduct(setup: Setup, watch: Watch, say: Say, *, allow_changed: bool, go_on
         say(f"note: {note}")
     tracking = open_tracking(setup, say)
     say(header(setup))
-    say("starting Ray …")
+    joins = (setup.settings.address or os.environ.get("RAY_ADDRESS") or LOCAL) != LOCAL
+    say("joining Ray …" if joins else "starting Ray …")
     began = time.monotonic()
     try:
         with watch(setup) as observer:

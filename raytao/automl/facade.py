@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from html import escape
 from pathlib import Path
@@ -15,24 +16,30 @@ from raytao.automl.recommendation import Recommendation
 from raytao.automl.run import Run
 from raytao.automl.spaces import read_space
 from raytao.automl.watching import conclude, say, stopped, watch
+from raytao.automl.whole import whole
 from raytao.brains.base import Plan
+from raytao.cluster.door import is_server
 from raytao.errors import SettingsError
 from raytao.networks.function import OwnFunction
 from raytao.report.plan import plan_html, plan_text
+from raytao.runs.place import Place
 from raytao.setup.beginning import with_beginning
 from raytao.setup.folder import inspect_folder
-from raytao.setup.function import function_setup
+from raytao.setup.function import function_setup, with_function
 from raytao.setup.places import Places
 from raytao.setup.price import Estimate, Rates
 from raytao.setup.resolve import resolve, resolve_values
 from raytao.setup.schedule import forecast, rates
 from raytao.setup.settings import Settings
 from raytao.setup.setup import Setup
+from raytao.spec import elsewhere
 from raytao.tao.automl.settings import from_tao
 from raytao.types import Json
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from raytao.automl.submitting import SubmittedRun
 
 CALLER: Final = "AutoML(…)"
 """What is named as the place of a mistake in the arguments."""
@@ -76,7 +83,8 @@ class AutoML:
         given |= {} if epochs is None else {"epochs": epochs}
         own = {} if network is None else {"network": network}
         translated = from_tao({**own, **_plain(settings)}, own=[*Settings.model_fields, *named])
-        setup = _setup(translated.settings, spec, train, space, epochs)
+        with _where_it_trains(settings.get("address")):
+            setup = _setup(translated.settings, spec, train, space, epochs)
         notes = (*translated.notes, *setup.notes)
         self._begin({**given, **settings}, replace(setup, notes=notes))
 
@@ -89,7 +97,10 @@ class AutoML:
             assignments: ``"slots=4"``, ``"train.num_epochs=20"``.
         """
         made = cls.__new__(cls)
-        made._begin({"from_file": (str(run), *assignments)}, resolve(str(run), assignments))
+        addresses = [a.removeprefix("address=") for a in assignments if a.startswith("address=")]
+        with _where_it_trains(*addresses[-1:]):
+            setup = resolve(str(run), assignments)
+        made._begin({"from_file": (str(run), *assignments)}, setup)
         return made
 
     def _begin(self, given: Mapping[str, Any], setup: Setup) -> None:
@@ -100,7 +111,7 @@ class AutoML:
         self._opening = threading.Lock()
 
     @property
-    def results_dir(self) -> Path:
+    def results_dir(self) -> Place:
         """The results folder."""
         return self._setup.results
 
@@ -146,6 +157,50 @@ class AutoML:
             outcome = conduct(self._setup, watch, say, allow_changed=allow_changed)
             conclude(self._setup, outcome)
         return self.run
+
+    def submit(
+        self,
+        address: str | None = None,
+        *,
+        name: str | None = None,
+        resume: bool = True,
+        allow_changed: bool = False,
+        env: Sequence[str] = (),
+        wheel: Path | str | None = None,
+    ) -> SubmittedRun:
+        """Run the search on a cluster, as a job that goes on without this notebook.
+
+        Submitted again while it runs, it is the same job; after it has ended, it goes on in the
+        same folder. Data that only the cluster sees: give ``address`` to ``AutoML`` already.
+
+        Args:
+            address: the cluster's job server, ``http://HEAD:8265``; default: the run's own
+                ``address``, or RAY_API_SERVER_ADDRESS.
+            name: the job's; default: the results folder's.
+            resume: go on if the folder holds this run.
+            allow_changed: as in ``fit``.
+            env: names of variables of this environment that the job gets; never secrets.
+            wheel: raytao's own wheel, for a cluster that has none or another one.
+
+        Raises:
+            SettingsError: if something of the run is here and cannot be there, if the job server
+                is open to a network, or if it wants a token that is not here.
+            RaytaoError: if it does not answer, or refuses.
+        """
+        from raytao.automl.submitting import submit_setup
+
+        own = self._setup.settings.address
+        train = self._given.get("train")
+        return submit_setup(
+            self._setup if train is None else with_function(self._setup, whole(train)),
+            address or (own if is_server(own) else None),
+            name=name,
+            resume=resume,
+            allow_changed=allow_changed,
+            env=env,
+            wheel=wheel,
+            say=say,
+        )
 
     def ask(self, *, resume: bool = False) -> Trial | None:
         """The next trial for a loop of your own.
@@ -285,6 +340,11 @@ def _setup(
         searched = read_space(space)
     setup = function_setup(function, searched, settings, caller=CALLER, epochs=epochs, first=spec)
     return with_beginning(setup, Path(), Places(CALLER))
+
+
+def _where_it_trains(address: object = None) -> AbstractContextManager[None]:
+    """Data are looked for here, unless the address is that of another cluster's job server."""
+    return elsewhere() if is_server(address) else nullcontext()
 
 
 def _plain(settings: Mapping[str, Any]) -> dict[str, Json]:

@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
 
 from raytao.automl.uninterrupted import uninterrupted
@@ -23,8 +24,9 @@ from raytao.runs.eta import remaining
 from raytao.runs.log import read_log
 from raytao.runs.opening import open_run
 from raytao.runs.patience import PatientStore
+from raytao.runs.place import store_at
 from raytao.runs.state import Phase, RunState
-from raytao.runs.store import LocalStore, StoreError
+from raytao.runs.store import StoreError
 from raytao.setup.changes import enter
 from raytao.setup.drawing import exporter_of
 from raytao.setup.ending import cancel, nothing_to_do
@@ -74,7 +76,8 @@ class Loop:
                 "ask and tell are for a loop of your own, without network and without train",
                 remedy="write AutoML(space=…, metric=…, epochs=…), or call fit()",
             )
-        setup.results.mkdir(parents=True, exist_ok=True)
+        if isinstance(setup.results, Path):
+            setup.results.mkdir(parents=True, exist_ok=True)
         self._metric = setup.metric
         self._turn = threading.RLock()  # trials of several threads, one after the other
         self._unanswered: dict[int, Told] = {}
@@ -89,7 +92,7 @@ class Loop:
             raise
 
     def _open(self, setup: Setup) -> None:
-        store = LocalStore(setup.results.resolve(), must_exist=True)
+        store = store_at(setup.results.resolve(), must_exist=True)
         patient = PatientStore(store)
         patient.sweep()
         known = RunState.fold(read_log(patient, layout.EVENTS))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raytao.errors import FolderError
 from raytao.models.export import export
 from raytao.models.find import find
 from raytao.models.model import Model, evaluate, load
+from raytao.runs.place import Place, place_of
 from raytao.types import Json, ParamValue
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ class Recommendation:
     epochs_trained: int
     why: tuple[str, ...]
     spec: Mapping[str, Json]
-    place: Path
-    checkpoint: Path | None
+    place: Place
+    checkpoint: Place | None
 
     def load(self) -> torch.nn.Module:
         """The trained module on the CPU, in evaluation mode; see `Network.load`.
@@ -67,8 +67,8 @@ class Recommendation:
         return evaluate(self._model(), threads=threads, gpus=gpus)
 
     def export(
-        self, format: str = "torchscript", to: Path | str | None = None, *, force: bool = False
-    ) -> Path:
+        self, format: str = "torchscript", to: Place | str | None = None, *, force: bool = False
+    ) -> Place:
         """Write the module as one file that runs without raytao, compared number by number.
 
         Args:
@@ -79,7 +79,9 @@ class Recommendation:
         Raises:
             UserError: see `load`; also if the file exists, or the check fails.
         """
-        return export(self._model(), format, None if to is None else Path(to), force=force).path
+        return export(
+            self._model(), format, None if to is None else place_of(to), force=force
+        ).path
 
     def _model(self) -> Model:
         """The very weights that this recommendation tells of, or an error: never others."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from raytao.automl.conduct import conduct
@@ -19,8 +18,9 @@ from raytao.report.notebook import title
 from raytao.report.words import status_word
 from raytao.runs.eta import Remaining, remaining
 from raytao.runs.log import Record, read_log
+from raytao.runs.object_folder import is_torn
+from raytao.runs.place import Place, is_file, place_of, store_at
 from raytao.runs.state import Best, RunState, TrialState
-from raytao.runs.store import LocalStore
 from raytao.setup.chapters import Chapters
 from raytao.setup.folder import is_driven, open_folder, read_state
 from raytao.setup.function import with_function
@@ -43,15 +43,15 @@ class Run:
     """What is in a results folder now; read anew by every call, while the run goes on as well.
 
     Args:
-        results_dir: the folder.
+        results_dir: the folder, or its address: ``"s3://bucket/prefix"``.
 
     Raises:
         FolderError: if there is no run in it.
         DamagedRun: if its log cannot be trusted.
     """
 
-    def __init__(self, results_dir: Path | str) -> None:
-        self.results_dir = Path(results_dir)
+    def __init__(self, results_dir: Place | str) -> None:
+        self.results_dir = place_of(results_dir)
         self._setup, _ = open_folder(self.results_dir)
 
     @property
@@ -109,9 +109,9 @@ class Run:
             raise SettingsError(f"there are no {what} to draw: this brain has no rungs")
         return Chart(figure)
 
-    def report(self, file: Path | str | None = None) -> Path:
-        """Write the run's page, one HTML file; return its path (``report.html`` in the folder)."""
-        return write_report(self.results_dir, None if file is None else Path(file))
+    def report(self, file: Place | str | None = None) -> Place:
+        """Write the run's page, one HTML file; return where (``report.html`` in the folder)."""
+        return write_report(self.results_dir, None if file is None else place_of(file))
 
     def resume(self, train: Callable[..., Any] | None = None, **changes: Any) -> Run:
         """Go on where the log ends, as ``raytao resume`` does.
@@ -170,7 +170,7 @@ class Run:
         return read_state(self.results_dir)
 
     def _records(self) -> list[Record]:
-        return read_log(LocalStore(self.results_dir), layout.EVENTS)
+        return read_log(store_at(self.results_dir), layout.EVENTS)
 
     def _status(self, state: RunState) -> str:
         return status_word(state, driven=is_driven(self.results_dir))
@@ -207,15 +207,16 @@ class Run:
             checkpoint=checkpoint,
         )
 
-    def _model(self, best: Best) -> tuple[Path, Path | None]:
+    def _model(self, best: Best) -> tuple[Place, Place | None]:
         """Where the model lies: drawn as the best one already, or still with its experiment."""
         weights = layout.checkpoint(best.epoch, self._setup.network.checkpoint_suffix)
         drawn = layout.recommendation(best.trial, self._setup.spec.format)
         shown = self.results_dir / layout.BEST_MODEL
-        if (shown / drawn).is_file() and (shown / weights).is_file():
+        whole = not is_torn(store_at(self.results_dir), layout.BEST_MODEL)
+        if whole and is_file(shown / drawn) and is_file(shown / weights):
             return shown, shown / weights
         own = self.results_dir / layout.experiment(best.trial)
-        return own, own / weights if (own / weights).is_file() else None
+        return own, own / weights if is_file(own / weights) else None
 
 
 class Chart:
@@ -237,8 +238,8 @@ class Chart:
         return drawn.getvalue()
 
 
-def open_run(results_dir: Path | str) -> Run:
-    """Open the run in a results folder: finished, interrupted or going on.
+def open_run(results_dir: Place | str) -> Run:
+    """Open the run in a results folder, or at its address: finished, interrupted or going on.
 
     Raises:
         FolderError: if there is no run in it.

@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Final
 
 from raytao.errors import RaytaoError
 from raytao.report.words import outcome
 from raytao.runs.owner_file import Owner, owner_of
+from raytao.runs.place import Place, store_at
 from raytao.runs.process import Process
 from raytao.runs.state import RunState
-from raytao.runs.store import LocalStore, StoreError
+from raytao.runs.store import StoreError
 from raytao.setup.ending import end
 from raytao.setup.folder import open_folder, read_state
 from raytao.setup.request import Ask, post, withdraw
@@ -37,7 +37,7 @@ class NotHeard(RaytaoError):
 
 
 def ask_run(
-    ask: Ask, folder: Path, say: Callable[[str], None], patience: float = PATIENCE_SECONDS
+    ask: Ask, folder: Place, say: Callable[[str], None], patience: float = PATIENCE_SECONDS
 ) -> RunState:
     """End the run in ``folder`` as ``ask`` says: by its driver, or in place of one that is gone.
 
@@ -59,7 +59,7 @@ def ask_run(
     if state.finished:
         say(f"{folder} is finished ({outcome(state)}); nothing to do")
         return state
-    driver = owner_of(LocalStore(folder), layout.OWNER)
+    driver = owner_of(store_at(folder), layout.OWNER)
     asked = driver is not None and driver.seems_alive()
     if driver is not None and asked:
         state = _ask_driver(ask, folder, driver, say, patience)
@@ -75,10 +75,10 @@ def ask_run(
 
 
 def _ask_driver(
-    ask: Ask, folder: Path, driver: Owner, say: Callable[[str], None], patience: float
+    ask: Ask, folder: Place, driver: Owner, say: Callable[[str], None], patience: float
 ) -> RunState:
     """Ask, and wait until the driver has left the run."""
-    store = LocalStore(folder.resolve())
+    store = store_at(folder.resolve())
     request = post(store, ask, driver.token)
     if driver.process == Process.this():  # a loop in this very thread will never answer
         say(f"asked this process to {ask.value} {folder}: it does as soon as it looks")
@@ -94,16 +94,16 @@ def _ask_driver(
     return read_state(folder)
 
 
-def _is_at_work(driver: Owner, folder: Path) -> bool:
+def _is_at_work(driver: Owner, folder: Place) -> bool:
     """Whether it is there still; storage that cannot be read now does not say that it is gone."""
     try:
-        owner = owner_of(LocalStore(folder), layout.OWNER)
+        owner = owner_of(store_at(folder), layout.OWNER)
     except StoreError:
         return True
     return owner is not None and owner.token == driver.token and owner.seems_alive()
 
 
-def _still_there(ask: Ask, folder: Path, driver: Owner, patience: float) -> str:
+def _still_there(ask: Ask, folder: Place, driver: Owner, patience: float) -> str:
     waited = f"{driver} is still at work after {patience:g} s"
     if read_state(folder).stopped is not None:
         return (

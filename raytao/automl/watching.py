@@ -16,7 +16,7 @@ from raytao.report.talk import talk
 from raytao.report.visible import visible
 from raytao.runs.log import read_log
 from raytao.runs.observer import Observer
-from raytao.runs.store import LocalStore
+from raytao.runs.place import store_at
 from raytao.setup.setup import Setup
 from raytao.tao import layout
 
@@ -55,7 +55,7 @@ def stopped(setup: Setup) -> Iterator[None]:
     try:
         yield
     except (Interrupted, KeyboardInterrupt) as stop:
-        begun = bool(read_log(LocalStore(setup.results), layout.EVENTS))
+        begun = bool(read_log(store_at(setup.results), layout.EVENTS))
         other = "" if setup.function else f", or: raytao resume {setup.results}"
         how = f"go on with .fit(resume=True){other}" if begun else "nothing was written"
         say(f"stopped; {how}")

@@ -8,7 +8,6 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -19,10 +18,11 @@ from raytao.models.model import Model, evaluate, gpus_here
 from raytao.report.summary import measured
 from raytao.report.visible import visible
 from raytao.report.words import plural
+from raytao.runs.place import Place
 
 
 def evaluate_once(
-    place: Path, network: str | None, checkpoint: Path | None, *, as_json: bool
+    place: Place, network: str | None, checkpoint: Place | None, *, as_json: bool
 ) -> None:
     """Print the metrics on stdout, and on stderr which model they are of."""
     model = find(place, network=network, checkpoint=checkpoint)

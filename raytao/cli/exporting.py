@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from raytao.cli.evaluating import say_which
 from raytao.models.export import TOLERANCE, export
 from raytao.models.find import find
+from raytao.runs.place import Place
 
 
 def write_model(
-    place: Path,
+    place: Place,
     network: str | None,
-    checkpoint: Path | None,
+    checkpoint: Place | None,
     format: str,
-    to: Path | None,
+    to: Place | None,
     *,
     force: bool,
 ) -> None:

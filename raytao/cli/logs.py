@@ -20,6 +20,7 @@ import click
 from raytao.errors import FolderError, RaytaoError, SettingsError
 from raytao.report.talk import talk
 from raytao.report.visible import visible
+from raytao.runs.place import Place, store_at
 from raytao.runs.state import Phase, RunState, TrialState
 from raytao.runs.store import LocalStore, Store, StoreError
 from raytao.setup.folder import is_driven, read_state
@@ -37,7 +38,7 @@ _OVER: Final = (Phase.FINISHED, Phase.RETIRED, Phase.FAILED)
 _LOG: Final = re.compile(rf"experiment_(\d+)/{re.escape(layout.LOG)}")
 
 
-def show_log(folder: Path, number: int | None, *, follow: bool) -> None:
+def show_log(folder: Place, number: int | None, *, follow: bool) -> None:
     """Print the log of a trial.
 
     Args:
@@ -51,7 +52,7 @@ def show_log(folder: Path, number: int | None, *, follow: bool) -> None:
         RaytaoError: if it has no log.
         FolderError: if there is no run in the folder.
     """
-    store = LocalStore(folder)
+    store = store_at(folder)
     if is_foreign(folder):
         number = _launched_by_tao(folder) if number is None else number
         if not Tail(store, number).drain(final=True):
@@ -99,7 +100,7 @@ class Tail:
         number: the trial.
     """
 
-    def __init__(self, store: LocalStore, number: int) -> None:
+    def __init__(self, store: Store, number: int) -> None:
         self._store = store
         self._key = f"{layout.experiment(number)}/{layout.LOG}"
         self._seen = False
@@ -114,24 +115,45 @@ class Tail:
         Raises:
             StoreError: if it is no file, or may not be read.
         """
-        path = self._store.path(self._key)
+        if isinstance(self._store, LocalStore):
+            self._drain_file(self._store.path(self._key))
+        else:
+            self._drain_object()
+        if final and self._seen:
+            self._print(b"", final=True)
+        return self._seen
+
+    def _drain_file(self, path: Path) -> None:
+        """A file is read in pieces: a log may be larger than memory."""
         try:
             with path.open("rb") as file:
-                self._seen = True
-                if file.seek(0, io.SEEK_END) < self._read:
-                    talk(f"{path} was begun anew")
-                    self._begin()
+                self._look(str(path), file.seek(0, io.SEEK_END))
                 file.seek(self._read)
                 while chunk := file.read(_CHUNK):
-                    self._read += len(chunk)
-                    self._print(chunk)
-                if final:
-                    self._print(b"", final=True)
+                    self._take(chunk)
         except (FileNotFoundError, NotADirectoryError):
             pass
         except OSError as error:
             raise StoreError(f"cannot read {path}: {error.strerror}", error.errno) from error
-        return self._seen
+
+    def _drain_object(self) -> None:
+        size = self._store.size(self._key)
+        if size is None:
+            return
+        self._look(self._key, size)
+        if size > self._read:
+            self._take((self._store.read(self._key) or b"")[self._read :])
+
+    def _look(self, name: str, size: int) -> None:
+        """The log is there; one that is shorter than what was read is another one."""
+        self._seen = True
+        if size < self._read:
+            talk(f"{name} was begun anew")
+            self._begin()
+
+    def _take(self, chunk: bytes) -> None:
+        self._read += len(chunk)
+        self._print(chunk)
 
     def _begin(self) -> None:
         self._read = 0
@@ -148,8 +170,8 @@ class Tail:
 class _Watched:
     """A run, and the trial of it that is asked for: by number, or whichever is launched last."""
 
-    folder: Path
-    store: LocalStore
+    folder: Place
+    store: Store
     number: int | None
 
     def __post_init__(self) -> None:

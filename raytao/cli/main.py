@@ -10,16 +10,19 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import click
 
 import raytao
 from raytao.catalog import shipped_runs
-from raytao.cli.places import Output, Place
+from raytao.cli.checking import cluster
+from raytao.cli.doctoring import doctor
+from raytao.cli.places import OUTPUT, PLACE
+from raytao.cli.submitting import jobs, run_function, submit
 from raytao.errors import RaytaoError
 from raytao.redact import redact
 from raytao.report.visible import visible
+from raytao.runs.place import Place
 
 EPILOG = f"Shipped runs: {', '.join(shipped_runs())}."
 
@@ -42,7 +45,10 @@ class Group(click.Group):
 @click.group(cls=Group, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(raytao.__version__, prog_name="raytao")
 def main() -> None:
-    """NVIDIA TAO's AutoML, on any Ray cluster."""
+    """NVIDIA TAO's AutoML, on any Ray cluster.
+
+    A results folder is a path, or an address: s3://bucket/prefix, gs://…, az://….
+    """
     logging.basicConfig(format="raytao: %(message)s", level=logging.WARNING, stream=sys.stderr)
 
 
@@ -82,7 +88,7 @@ def run(run: str, assignments: tuple[str, ...], resume: str, allow_changed: bool
 
 
 @main.command()
-@click.argument("folder", type=Place())
+@click.argument("folder", type=PLACE)
 @click.argument("assignments", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option(
     "--max-recommendations", type=click.IntRange(min=1), metavar="N", help="A longer plan."
@@ -92,7 +98,7 @@ def run(run: str, assignments: tuple[str, ...], resume: str, allow_changed: bool
 )
 @ALLOW_CHANGED
 def resume(
-    folder: Path,
+    folder: Place,
     assignments: tuple[str, ...],
     max_recommendations: int | None,
     brackets: int | None,
@@ -126,12 +132,12 @@ def of_a_running_run(command: Callable[..., None]) -> Callable[..., None]:
         metavar="SECONDS",
         help="How long to wait for the run's driver.",
     )
-    return click.argument("folder", type=Place())(waiting(command))
+    return click.argument("folder", type=PLACE)(waiting(command))
 
 
 @main.command()
 @of_a_running_run
-def stop(folder: Path, timeout: float) -> None:
+def stop(folder: Place, timeout: float) -> None:
     """End the run in FOLDER well, with the best model so far.
 
     Its trials end with the epoch they are in, and the winner is measured on the test set; where
@@ -145,7 +151,7 @@ def stop(folder: Path, timeout: float) -> None:
 
 @main.command()
 @of_a_running_run
-def pause(folder: Path, timeout: float) -> None:
+def pause(folder: Place, timeout: float) -> None:
     """Interrupt the run in FOLDER, as Ctrl-C does.
 
     Its trials end now, their checkpoints stay, and `raytao resume` goes on.
@@ -158,7 +164,7 @@ def pause(folder: Path, timeout: float) -> None:
 
 @main.command()
 @of_a_running_run
-def cancel(folder: Path, timeout: float) -> None:
+def cancel(folder: Place, timeout: float) -> None:
     """End the run in FOLDER now: Canceled.
 
     Its driver exits with 1. What was found stays, and so does the best model so far, which is
@@ -171,8 +177,8 @@ def cancel(folder: Path, timeout: float) -> None:
 
 
 @main.command()
-@click.argument("folder", type=Place())
-def repair(folder: Path) -> None:
+@click.argument("folder", type=PLACE)
+def repair(folder: Place) -> None:
     """Cut off what is damaged of FOLDER's event log.
 
     A copy is kept. What was trained after that place is told again by the experiments' own
@@ -184,8 +190,8 @@ def repair(folder: Path) -> None:
 
 
 @main.command()
-@click.argument("folder", type=Place())
-def redraw(folder: Path) -> None:
+@click.argument("folder", type=PLACE)
+def redraw(folder: Place) -> None:
     """Draw TAO's files in FOLDER again from its event log."""
     from raytao.setup.drawing import redraw as draw
     from raytao.setup.folder import open_folder
@@ -228,10 +234,10 @@ def plan(
 
 
 @main.command()
-@click.argument("folder", type=Place())
+@click.argument("folder", type=PLACE)
 @click.option("--watch", is_flag=True, help="Renew until the run ends.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def status(folder: Path, watch: bool, as_json: bool) -> None:
+def status(folder: Place, watch: bool, as_json: bool) -> None:
     """Show how far the run in FOLDER is. Reads its log, from any machine that sees it."""
     from raytao.cli.status import show_status
 
@@ -239,10 +245,10 @@ def status(folder: Path, watch: bool, as_json: bool) -> None:
 
 
 @main.command()
-@click.argument("folder", type=Place())
+@click.argument("folder", type=PLACE)
 @click.option("-n", "number", type=click.IntRange(min=0), metavar="N", help="Of which trial.")
 @click.option("-f", "--follow", is_flag=True, help="Print what comes, until the trial's end.")
-def logs(folder: Path, number: int | None, follow: bool) -> None:
+def logs(folder: Place, number: int | None, follow: bool) -> None:
     """Show what a trial of the run in FOLDER printed; default: of the one launched last."""
     from raytao.cli.logs import show_log
 
@@ -250,15 +256,15 @@ def logs(folder: Path, number: int | None, follow: bool) -> None:
 
 
 @main.command()
-@click.argument("folder", type=Place())
+@click.argument("folder", type=PLACE)
 @click.option(
     "-o",
     "--output",
     metavar="FILE",
-    type=Output(),
+    type=OUTPUT,
     help="Where to write it; default: report.html in FOLDER.",
 )
-def report(folder: Path, output: Path | None) -> None:
+def report(folder: Place, output: Place | None) -> None:
     """Draw the run in FOLDER as one HTML page. Works while it goes on."""
     from raytao.cli.reporting import show_report
 
@@ -273,18 +279,18 @@ def report(folder: Path, output: Path | None) -> None:
     "spec_file",
     required=True,
     metavar="FILE",
-    type=Place(),
+    type=PLACE,
     help="The train spec.",
 )
 @click.option(
     "-r",
     "--results",
     metavar="DIR",
-    type=Place(),
+    type=PLACE,
     help="Keep log, status and weights here; default: nothing is kept.",
 )
 @click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="Stop after N epochs.")
-def train(network: str, spec_file: Path, results: Path | None, epochs: int | None) -> None:
+def train(network: str, spec_file: Place, results: Place | None, epochs: int | None) -> None:
     """Train NETWORK once, without Ray.
 
     A recommendation file in a results folder is repeated exactly: same seed, same threads, and
@@ -298,12 +304,12 @@ def train(network: str, spec_file: Path, results: Path | None, epochs: int | Non
 def of_a_model(command: Callable[..., None]) -> Callable[..., None]:
     """The arguments that say which model is meant."""
     marks = [
-        click.argument("place", type=Place()),
+        click.argument("place", type=PLACE),
         click.option("--network", metavar="NAME", help="Of a spec that no run wrote."),
         click.option(
             "--checkpoint",
             metavar="FILE",
-            type=Place(),
+            type=PLACE,
             help="Other weights than those of PLACE.",
         ),
     ]
@@ -315,7 +321,7 @@ def of_a_model(command: Callable[..., None]) -> Callable[..., None]:
 @main.command()
 @of_a_model
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def evaluate(place: Path, network: str | None, checkpoint: Path | None, as_json: bool) -> None:
+def evaluate(place: Place, network: str | None, checkpoint: Place | None, as_json: bool) -> None:
     """Measure a trained model on the test set.
 
     PLACE is a results folder (its best model), a best_model/ folder anywhere, an experiment_n/
@@ -340,16 +346,16 @@ def evaluate(place: Path, network: str | None, checkpoint: Path | None, as_json:
     "-o",
     "--output",
     metavar="FILE",
-    type=Output(),
+    type=OUTPUT,
     help="Default: exported/model.torchscript.pt or exported/model.onnx in the results folder.",
 )
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
 def export_model(
-    place: Path,
+    place: Place,
     network: str | None,
-    checkpoint: Path | None,
+    checkpoint: Place | None,
     format_: str,
-    output: Path | None,
+    output: Place | None,
     force: bool,
 ) -> None:
     """Write a trained model as one file for other programs.
@@ -384,6 +390,10 @@ def params(network: str | None, every: bool, as_json: bool) -> None:
         show_networks(as_json=as_json)
     else:
         show_params(network, as_json=as_json)
+
+
+for command in (submit, jobs, cluster, doctor, run_function):
+    main.add_command(command)
 
 
 if __name__ == "__main__":

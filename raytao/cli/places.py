@@ -1,34 +1,41 @@
-"""Paths among a command's arguments: what can be none is refused before it is used."""
+"""Paths and addresses among a command's arguments: what can be none is refused before use."""
 
 from __future__ import annotations
 
-import os
 import stat
 from pathlib import Path
 from typing import Final
 
 import click
 
+from raytao.runs.place import Place, place_of
+
 LONGEST_SHOWN: Final = 80
 
 
-class Place(click.Path):
-    """A path, there or not; one too long, or a loop of links, is refused here in a sentence."""
+class PlaceType(click.Path):
+    """A path, or an address on object storage, there or not.
+
+    One that is too long, a loop of links or an address of an unknown kind is refused here, in a
+    sentence.
+    """
 
     def __init__(self) -> None:
         super().__init__(path_type=Path)
 
-    def convert(
+    def convert(  # type: ignore[override]  # an address is no path, as click's own answers are
         self,
-        value: str | os.PathLike[str],
+        value: str | Place,
         param: click.Parameter | None,
         ctx: click.Context | None,
-    ) -> Path:
+    ) -> Place:
         """See click; the command itself says what should be there."""
-        path = Path(os.fspath(value))
+        place = place_of(value)
+        if not isinstance(place, Path):
+            return place
         try:
-            str(path).encode()
-            why = self.objection(path)
+            str(place).encode()
+            why = self.objection(place)
         except (FileNotFoundError, NotADirectoryError):
             why = None
         except OSError as error:
@@ -36,10 +43,10 @@ class Place(click.Path):
         except ValueError:  # a NUL, or bytes that are no UTF-8
             why = "can be no path"
         if why is not None:
-            text = str(path)
+            text = str(place)
             shown = text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
             self.fail(f"{shown!r} {why}", param, ctx)
-        return path
+        return place
 
     def objection(self, path: Path) -> str | None:
         """Why a path is not taken; errors of the system are objections, too."""
@@ -47,13 +54,17 @@ class Place(click.Path):
         return None
 
 
-class Output(Place):
+class OutputType(PlaceType):
     """A file to write, new or to be replaced; never a device, which nobody would get back."""
 
     def objection(self, path: Path) -> str | None:
-        """See `Place`."""
+        """See `PlaceType`."""
         mode = path.lstat().st_mode
         if stat.S_ISREG(mode):
             return None
         what = "a folder" if stat.S_ISDIR(mode) else "a link, a device, a pipe or a socket"
         return f"is {what}; name a file"
+
+
+PLACE: Final = PlaceType()
+OUTPUT: Final = OutputType()

@@ -7,6 +7,7 @@ import json
 import click
 
 from raytao.report.plan import plan_text
+from raytao.setup.asking import requests_of
 from raytao.setup.price import Estimate, Rates
 from raytao.setup.schedule import Forecast, forecast
 from raytao.setup.setup import Setup
@@ -42,6 +43,7 @@ def plan_json(setup: Setup, found: Forecast) -> dict[str, object]:
         "longest_training": found.plan.longest,
         "disk_bytes": found.disk,
         "checkpoint_gb": setup.settings.checkpoint_gb,
+        "resources": [request.to_json() for request in requests_of(setup)],
         "budget": {key: limit for key, limit in vars(setup.budget).items() if limit is not None},
         "estimate": None if found.estimate is None else estimate_json(found.estimate),
         "notes": [*setup.notes, *found.notes],

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from raytao.report.words import plural
+from raytao.runs.place import Place
 from raytao.runs.repair import Repair
 from raytao.setup.repairing import repair_run
 
 
-def repair_folder(folder: Path) -> None:
+def repair_folder(folder: Place) -> None:
     """Repair the log in a folder, or say that it is whole."""
     done = repair_run(folder)
     if not isinstance(done, Repair):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from raytao.report.file import write_report
+from raytao.runs.place import Place
 
 
-def show_report(folder: Path, output: Path | None) -> None:
+def show_report(folder: Place, output: Place | None) -> None:
     """Write the page of the run in ``folder``, and print its path."""
     click.echo(write_report(folder, output))

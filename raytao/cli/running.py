@@ -9,7 +9,7 @@ from raytao.report.progress import terminal_observer
 from raytao.report.summary import summary
 from raytao.report.talk import talk
 from raytao.runs.log import read_log
-from raytao.runs.store import LocalStore
+from raytao.runs.place import store_at
 from raytao.setup.setup import Setup
 from raytao.tao import layout
 
@@ -21,7 +21,7 @@ def run_setup(setup: Setup, *, allow_changed: bool = False, go_on: bool = False)
     try:
         outcome = conduct(setup, terminal_observer, talk, allow_changed=allow_changed, go_on=go_on)
     except (Interrupted, KeyboardInterrupt) as stop:
-        begun = bool(read_log(LocalStore(setup.results), layout.EVENTS))
+        begun = bool(read_log(store_at(setup.results), layout.EVENTS))
         how = f"go on with: raytao resume {setup.results}" if begun else "nothing was written"
         click.echo(f"stopped; {how}", err=True)
         return stop.exit_code if isinstance(stop, Interrupted) else 130

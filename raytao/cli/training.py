@@ -7,7 +7,6 @@ import os
 import sys
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import click
 
@@ -16,7 +15,9 @@ from raytao.networks.command import Command
 from raytao.redact import Redactor, redactor
 from raytao.report.visible import visible
 from raytao.report.words import plural
-from raytao.runs.store import LocalStore, MemoryStore, Store
+from raytao.runs.place import Place, is_file, store_at
+from raytao.runs.store import MemoryStore, Store
+from raytao.setup.documents import document_at
 from raytao.setup.resolve import check_spec
 from raytao.spec import Document
 from raytao.tao import layout
@@ -44,13 +45,13 @@ class Goal:
 
 
 def train_once(
-    network_name: str, spec_file: Path, results: Path | None, epochs: int | None
+    network_name: str, spec_file: Place, results: Place | None, epochs: int | None
 ) -> int:
     """Train a spec; return the exit code. Metrics go to stdout, one line an epoch."""
     network, card = find_network(network_name)
-    if not spec_file.is_file():
+    if not is_file(spec_file):
         raise SpecError(f"no train spec {spec_file}")
-    spec = Document.load(spec_file, format=card.spec_format)
+    spec = document_at(spec_file, format=card.spec_format)
     check_spec(network, spec)
     goal = _goal(spec_file, spec, card)
     if goal.repeats is not None:
@@ -141,11 +142,11 @@ class _LogFile(io.TextIOBase):
             self._store.append_batch(self._key, data, durable=False)
 
 
-def _store(results: Path | None, spec: Document) -> Store:
+def _store(results: Place | None, spec: Document) -> Store:
     """Where the training is kept; one that is there is gone on with, if it is of this spec."""
     if results is None:
         return MemoryStore()
-    store = LocalStore(results.resolve())
+    store = store_at(results.resolve())
     key, text = f"spec.{spec.format}", spec.dump().encode()
     if store.read(key) not in (None, text):
         raise FolderError(
@@ -162,13 +163,13 @@ def _stop_epoch(spec: Document, card: Card, epochs: int) -> int:
     return epochs
 
 
-def _goal(spec_file: Path, spec: Document, card: Card) -> Goal:
+def _goal(spec_file: Place, spec: Document, card: Card) -> Goal:
     """As the recommendation's own trial was trained, if its folder is still around the file."""
     folder = spec_file.resolve().parent
     number = spec_file.stem.removeprefix("recommendation_")
     keys = [".", layout.experiment(int(number))] if number.isdecimal() else []
     for key in keys:
-        found = read_provenance(LocalStore(folder), key)
+        found = read_provenance(store_at(folder), key)
         if found is not None and found.epochs_trained and found.trial == int(number):
             return Goal(
                 metric=found.metric,

@@ -8,8 +8,8 @@ from typing import Final
 
 from raytao.errors import SettingsError
 from raytao.runs.log import read_log
+from raytao.runs.place import is_there, store_at
 from raytao.runs.state import RunState
-from raytao.runs.store import LocalStore
 from raytao.setup.damage import repair_told
 from raytao.setup.given import Given
 from raytao.setup.initial import read_initial
@@ -62,10 +62,10 @@ def with_beginning(setup: Setup, folder: Path, place: Places) -> Setup:
 
 def _begun(setup: Setup) -> Given | None:
     """What the run in the results folder began with; None if there is none, or another one."""
-    if not setup.results.is_dir():
+    if not is_there(setup.results):
         return None
     with repair_told(setup.results):
-        opened = RunState.fold(read_log(LocalStore(setup.results), layout.EVENTS)).opened
+        opened = RunState.fold(read_log(store_at(setup.results), layout.EVENTS)).opened
     if opened is None:
         return None
     before = reopen(opened, setup.results)

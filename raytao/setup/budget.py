@@ -13,7 +13,7 @@ def refuse_endless(settings: Settings, place: Places) -> None:
     Raises:
         SettingsError: if hours of GPUs are counted in a run whose trials get none.
     """
-    if settings.budget.gpu_hours is not None and settings.resources.gpus == 0:
+    if settings.budget.gpu_hours is not None and settings.resources.without_gpu:
         raise SettingsError(
             f"budget.gpu_hours is {settings.budget.gpu_hours:g}, but trials get no GPU "
             "(resources.gpus: 0): it could never be spent",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from raytao.errors import FolderError, SettingsError
 from raytao.runs.events import Changed, Opened, Stopped
+from raytao.runs.place import Place
 from raytao.runs.state import RunState
 from raytao.setup.reopen import MOVABLE, reopen
 from raytao.setup.setup import Setup
@@ -44,7 +44,7 @@ class Entry:
     seen: int | None = None
     stopped: Stopped | None = None
 
-    def refuse_other(self, folder: Path, records: int) -> None:
+    def refuse_other(self, folder: Place, records: int) -> None:
         """Refuse a log that has grown since: another driver came first.
 
         Raises:

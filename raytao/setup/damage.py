@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
+from fnmatch import fnmatch
 
 from raytao.errors import DamagedRun, NewerRun
+from raytao.runs.place import Place, names_in, store_at
 from raytao.runs.repair import keep_copy
-from raytao.runs.store import LocalStore, StoreError
+from raytao.runs.store import StoreError
 from raytao.tao import layout
 
 
 @contextmanager
-def copy_kept(folder: Path) -> Iterator[None]:
+def copy_kept(folder: Place) -> Iterator[None]:
     """Keep a copy of a log that turns out to be damaged, and say how to repair it.
 
     Raises:
@@ -27,7 +28,7 @@ def copy_kept(folder: Path) -> Iterator[None]:
         raise
     except DamagedRun as damage:
         try:
-            store = LocalStore(folder, must_exist=True)
+            store = store_at(folder, must_exist=True)
             kept = f"a copy is kept: {folder / keep_copy(store, layout.EVENTS, stamp())}"
         except StoreError as refusal:
             kept = f"no copy could be kept: {refusal}"
@@ -35,7 +36,7 @@ def copy_kept(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def repair_told(folder: Path) -> Iterator[None]:
+def repair_told(folder: Place) -> Iterator[None]:
     """Say of a damaged log in which folder it is, and how to repair it.
 
     Raises:
@@ -53,16 +54,17 @@ def repair_told(folder: Path) -> Iterator[None]:
         raise DamagedRun(message, record=damage.record) from damage
 
 
-def refuse_lost_log(folder: Path) -> None:
+def refuse_lost_log(folder: Place) -> None:
     """Refuse a run's folder whose log is gone or empty: nothing else tells what the run is.
 
     Raises:
         DamagedRun: if recommendations are there.
     """
-    if not any(folder.glob(layout.recommendation(0, "*"))):
+    names = names_in(folder)
+    if not any(fnmatch(name, layout.recommendation(0, "*")) for name in names):
         return
     log = folder / layout.EVENTS
-    stands = "is empty" if log.exists() else "is gone"
+    stands = "is empty" if layout.EVENTS in names else "is gone"
     raise DamagedRun(
         f"{log} {stands}, but a run's recommendations are here. Nothing was changed.\n"
         "  put the log back (a backup, a copy *.corrupt-*); without it choose another results_dir"

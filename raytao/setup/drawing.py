@@ -7,7 +7,8 @@ from raytao.networks.function import Function
 from raytao.runs.controller import Controller
 from raytao.runs.eta import remaining
 from raytao.runs.opening import open_run
-from raytao.runs.store import LocalStore, Store
+from raytao.runs.place import store_at
+from raytao.runs.store import Store
 from raytao.setup.chapters import Chapters
 from raytao.setup.folder import claim
 from raytao.setup.setup import Setup
@@ -53,7 +54,7 @@ def redraw(setup: Setup) -> None:
         DamagedRun: if the log cannot be trusted.
     """
     with claim(setup.results):
-        store = LocalStore(setup.results.resolve())
+        store = store_at(setup.results.resolve())
         store.sweep()
         brain = setup.new_brain()
         controller = open_run(store, layout.EVENTS, brain, setup.opened(), only_look=True)

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from raytao.brains.portfolio import regrets
 from raytao.errors import FolderError, SettingsError, SpaceError, Where
 from raytao.networks.function import Function
+from raytao.runs.place import Place
 from raytao.runs.state import Best, RunState
 from raytao.setup.chapters import Chapters
 from raytao.setup.findings import Finding, Findings
@@ -68,7 +68,7 @@ class Earlier:
     notes: tuple[str, ...]
 
 
-def read_earlier(setup: Setup, name: str, folder: Path, where: Where) -> Earlier:
+def read_earlier(setup: Setup, name: str, folder: Place, where: Where) -> Earlier:
     """Read a results folder of raytao or of TAO, of a run that is over or goes on.
 
     Args:
@@ -108,7 +108,7 @@ def read_earlier(setup: Setup, name: str, folder: Path, where: Where) -> Earlier
     )
 
 
-def _findings(setup: Setup, name: str, folder: Path, where: Where) -> Findings:
+def _findings(setup: Setup, name: str, folder: Place, where: Where) -> Findings:
     """What a run of raytao, or one of TAO, found."""
     if is_foreign(folder):
         return foreign_findings(setup, name, folder, where)

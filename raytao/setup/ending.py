@@ -8,8 +8,9 @@ from raytao.runs.controller import Controller
 from raytao.runs.eta import remaining
 from raytao.runs.opening import open_run
 from raytao.runs.owner import Say
+from raytao.runs.place import store_at
 from raytao.runs.state import RunState
-from raytao.runs.store import LocalStore, Store
+from raytao.runs.store import Store
 from raytao.setup.changes import asks_for_more
 from raytao.setup.drawing import exporter_of
 from raytao.setup.folder import claim
@@ -63,7 +64,7 @@ def end(
         DamagedRun: if the log cannot be trusted.
     """
     with claim(setup.results, say=say) as ownership:
-        store = LocalStore(setup.results.resolve())
+        store = store_at(setup.results.resolve())
         store.sweep()
         brain = setup.new_brain()
         controller = open_run(store, layout.EVENTS, brain, setup.opened(), fence=ownership.check)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -21,6 +20,8 @@ from raytao.networks.function import (
     Function,
     OwnFunction,
 )
+from raytao.runs.place import place_of
+from raytao.setup.asking import refuse_resources
 from raytao.setup.batch import refuse_smaller_batch
 from raytao.setup.brain import find_brain
 from raytao.setup.direction import doubt, inferred
@@ -82,11 +83,12 @@ def function_setup(
         direction=direction,
         brain_class=brain_class,
         brain_settings=brain_settings,
-        results=Path(settings.results_dir or f"results/{_file_name(name)}_{brain_class.name}"),
+        results=place_of(settings.results_dir or f"results/{_file_name(name)}_{brain_class.name}"),
         notes=notes,
         function=function,
     )
     with place.blame({"": []}, always=True):
+        refuse_resources(setup, place)
         setup.new_brain().plan()
     return setup
 

@@ -7,15 +7,15 @@ takes it, a second at most; from then on, until the driver has left, the run cou
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 
 from raytao.brains.base import Plan
 from raytao.errors import DamagedRun
 from raytao.runs.eta import Remaining, remaining
 from raytao.runs.owner_file import Owner
+from raytao.runs.place import Place, store_at
 from raytao.runs.retries import Retries
 from raytao.runs.state import Phase, RunState
-from raytao.runs.store import LocalStore, StoreError
+from raytao.runs.store import StoreError
 from raytao.setup.folder import driver_of
 from raytao.setup.request import Ask, waiting
 from raytao.setup.setup import Setup
@@ -23,7 +23,7 @@ from raytao.tao.payload import JobStatus, Standing, payload
 from raytao.types import Json
 
 
-def job_of(setup: Setup, state: RunState, folder: Path) -> dict[str, Json]:
+def job_of(setup: Setup, state: RunState, folder: Place) -> dict[str, Json]:
     """TAO's payload of the run in ``folder``; see `raytao.tao.payload`.
 
     Args:
@@ -45,7 +45,7 @@ def left_of(setup: Setup, state: RunState, plan: Plan) -> Remaining:
     return remaining(state, plan, at_once, setup.budget)
 
 
-def standing(setup: Setup, state: RunState, folder: Path) -> Standing:
+def standing(setup: Setup, state: RunState, folder: Place) -> Standing:
     """How the run in ``folder`` stands.
 
     A driver that left in order left the run Paused, unless trial after trial had failed for one
@@ -99,8 +99,8 @@ def _driven(state: RunState, asked: Ask | None) -> Standing:
     return Standing(JobStatus.RUNNING, said + ending)
 
 
-def _asked(folder: Path, owner: Owner) -> Ask | None:
+def _asked(folder: Place, owner: Owner) -> Ask | None:
     try:
-        return waiting(LocalStore(folder), owner.token)
+        return waiting(store_at(folder), owner.token)
     except StoreError:  # whoever may not read it need not know
         return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
 from raytao.errors import DamagedRun, SettingsError
@@ -12,6 +11,8 @@ from raytao.networks.base import Network
 from raytao.networks.command import CommandSettings
 from raytao.networks.function import Function
 from raytao.runs.events import Opened
+from raytao.runs.place import Place
+from raytao.setup.asking import refuse_resources
 from raytao.setup.assign import assign_setting
 from raytao.setup.batch import refuse_smaller_batch
 from raytao.setup.brain import find_brain
@@ -33,7 +34,7 @@ LOG: Final = "the run's log"
 """What is named as the place of a mistake."""
 
 
-def reopen(opened: Opened, results: Path) -> Setup:
+def reopen(opened: Opened, results: Place) -> Setup:
     """Rebuild a run from the first record of its log.
 
     A run of a user's own function can be looked at; to train it, the function is needed.
@@ -50,7 +51,7 @@ def reopen(opened: Opened, results: Path) -> Setup:
         ) from error
 
 
-def _setup(opened: Opened, results: Path) -> Setup:
+def _setup(opened: Opened, results: Place) -> Setup:
     settings = _settings(opened)
     network, card = _network(opened, settings)
     text = opened.setup["spec"]
@@ -160,4 +161,6 @@ def _with_settings(setup: Setup, data: Mapping[str, Json], place: Places) -> Set
     refuse_endless(settings, place)
     refuse_smaller_batch(settings, setup.card, setup.spec, place)
     _, brain_settings = find_brain(settings, place)
-    return replace(setup, settings=settings, brain_settings=brain_settings)
+    changed = replace(setup, settings=settings, brain_settings=brain_settings)
+    refuse_resources(changed, place)
+    return changed

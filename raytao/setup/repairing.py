@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from raytao.errors import FolderError
+from raytao.runs.place import Place, is_file, store_at
 from raytao.runs.repair import Diagnosis, Repair, diagnose, repair
-from raytao.runs.store import LocalStore
 from raytao.setup.damage import stamp
 from raytao.setup.drawing import redraw
 from raytao.setup.folder import claim, open_folder
@@ -14,7 +12,7 @@ from raytao.setup.reopen import reopen
 from raytao.tao import layout
 
 
-def repair_run(folder: Path) -> Repair | Diagnosis:
+def repair_run(folder: Place) -> Repair | Diagnosis:
     """Repair the log in ``folder`` and draw its files again; a whole log stays as it is.
 
     Returns:
@@ -25,10 +23,10 @@ def repair_run(folder: Path) -> Repair | Diagnosis:
         DamagedRun: if not even the log's first record can be trusted.
         NewerRun: if a later version wrote it.
     """
-    if not (folder / layout.EVENTS).is_file():
+    if not is_file(folder / layout.EVENTS):
         raise FolderError(f"{folder} holds no raytao run: there is no {layout.EVENTS} in it")
     with claim(folder):
-        store = LocalStore(folder.resolve(), must_exist=True)
+        store = store_at(folder.resolve(), must_exist=True)
         diagnosis = diagnose(
             store, layout.EVENTS, lambda opened: reopen(opened, folder).new_brain()
         )

@@ -16,6 +16,8 @@ from raytao import catalog
 from raytao.errors import SettingsError, SpecError, UserError, Where, did_you_mean
 from raytao.networks.base import Network
 from raytao.networks.command import Command
+from raytao.runs.place import Place, place_of
+from raytao.setup.asking import refuse_resources, written_amounts
 from raytao.setup.assign import assign_setting, assign_spec_key, named_brain
 from raytao.setup.batch import refuse_smaller_batch
 from raytao.setup.beginning import with_beginning
@@ -151,8 +153,8 @@ def _checked(
     refuse_endless(settings, place)
     default = results or f"results/{card.name}_{settings.brain.get('name')}"
     with place.blame(_suspects(settings, card), always=True):
-        folder = Path(settings.results_dir or default)
-        return _fit(settings, network, card, base, folder, place)
+        results_dir = place_of(settings.results_dir or default)
+        return _fit(settings, network, card, base, results_dir, place)
 
 
 def _refuse_unknown_tracker(settings: Settings, place: Places) -> None:
@@ -195,6 +197,7 @@ def _suspects(settings: Settings, card: Card) -> dict[str, Keys]:
         for name in getattr(search, key)
     }
     return {
+        **written_amounts(settings.resources),
         **{key: ["set", key] for key in flatten(settings.set)},
         **wanted,
         **{card.renamed.get(name, name): ["search", "ranges", name] for name in search.ranges},
@@ -256,7 +259,7 @@ def _fit(
     network: Network,
     card: Card,
     base: Document,
-    results: Path,
+    results: Place,
     place: Places,
 ) -> Setup:
     spec = base.with_values(flatten(settings.set))
@@ -286,6 +289,7 @@ def _fit(
         results=results,
         notes=(*doubts, *network.notes(resolved(plain)), *notes),
     )
+    refuse_resources(setup, place)
     if asked > setup.gpus:
         note = f"{card.gpus_key} is {asked}, but trials get resources.gpus: {setup.gpus}"
         setup = replace(setup, notes=(*setup.notes, note))

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from raytao.brains.base import Plan
 from raytao.errors import SettingsError
 from raytao.networks.command import Command
 from raytao.runs.durable import free_bytes
+from raytao.setup.asking import requests_of
 from raytao.setup.price import Estimate, Rates, estimate
 from raytao.setup.setup import Setup
 from raytao.spec import resolved
@@ -89,7 +91,7 @@ def rates(
     return Rates(
         minutes_per_epoch,
         workers=slots or 1 if workers is None else workers,
-        gpus=setup.settings.resources.gpus,
+        gpus=max(request.gpus * request.nodes for request in requests_of(setup)),
         gpu_price=gpu_price,
         retrain=_retrains(setup),
     )
@@ -106,7 +108,9 @@ def _retrains(setup: Setup) -> bool:
 
 
 def _budget_notes(setup: Setup, plan: Plan, taken: Estimate) -> Iterator[str]:
-    """Whether the budget, if there is one, ends the run before its plan."""
+    """What the estimate leaves open, and whether the budget ends the run before its plan."""
+    if len({request.gpus * request.nodes for request in requests_of(setup)}) > 1:
+        yield f"trials get different numbers of GPUs; the estimate is with {taken.rates.gpus:g}"
     used = {"hours": taken.hours, "epochs": plan.epochs, "gpu_hours": taken.gpu_hours}
     for key, limit in vars(setup.budget).items():
         if limit is not None and used[key] > limit:
@@ -131,7 +135,7 @@ def disk_notes(setup: Setup, plan: Plan, checkpoint: int, disk: int) -> Iterator
                 "trials wait for room"
             )
     most = disk if quota is None else min(disk, quota)
-    free = free_bytes(setup.results)
+    free = free_bytes(setup.results) if isinstance(setup.results, Path) else None
     if free is not None and free < most:
         yield (
             f"{setup.results} has {_size(free)} left, and checkpoints can take {_size(most)}"

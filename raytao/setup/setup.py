@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -14,6 +13,8 @@ from raytao.networks.command import Command
 from raytao.networks.function import Function, OwnFunction
 from raytao.runs.budget import RunBudget
 from raytao.runs.events import Opened
+from raytao.runs.place import Place
+from raytao.runs.resources import ResourceRequest
 from raytao.setup.given import Given
 from raytao.setup.settings import Settings
 from raytao.space import Space
@@ -41,7 +42,7 @@ class Setup:
     direction: Direction
     brain_class: type[Brain]
     brain_settings: BrainSettings
-    results: Path
+    results: Place
     notes: tuple[str, ...] = ()
     function: OwnFunction | None = None
     given: Given = field(default_factory=Given)
@@ -67,12 +68,15 @@ class Setup:
     def recommendation(self, params: Params, horizon: int) -> Document:
         """The entire train spec of a recommendation, as it is trained.
 
-        ``horizon`` is the length of its LR schedule; the GPUs are those that a trial gets.
+        ``horizon`` is the length of its LR schedule; the GPUs are those that the trial gets.
+
+        Raises:
+            SettingsError: if its resources do not evaluate.
         """
         fixed: dict[str, Json] = {self.card.epoch_key: horizon}
         gpus_key = self.card.gpus_key
         if gpus_key is not None and self.spec.has(gpus_key):
-            fixed[gpus_key] = self.gpus
+            fixed[gpus_key] = self.request_of(params).devices
         return self.spec.with_values({**params, **fixed})
 
     def command_of(self, recommendation: Document) -> dict[str, Json] | None:
@@ -81,10 +85,20 @@ class Setup:
             return None
         return self.network.for_job(recommendation.dump(self.card.spec_format))
 
+    def request_of(self, params: Params) -> ResourceRequest:
+        """What a trial with these parameters asks of the cluster.
+
+        Raises:
+            SettingsError: if a formula does not evaluate, or gives what Ray could never give.
+        """
+        resources = self.settings.resources
+        spec = {} if resources.alike else self.spec.with_values(params).plain()
+        return resources.of(spec, distributed=self.network.distributed)
+
     @property
     def gpus(self) -> int:
-        """GPUs that a trial sees; a share of one is one."""
-        return math.ceil(self.settings.resources.gpus)
+        """GPUs that a trial with the user's own spec sees on a machine; a share of one is one."""
+        return self.request_of({}).devices
 
     @property
     def budget(self) -> RunBudget:

@@ -17,6 +17,7 @@ import numpy as np
 from raytao.brains.base import Evidence, Initial
 from raytao.brains.portfolio import portfolio, thinned
 from raytao.errors import FolderError, SettingsError, Where
+from raytao.runs.place import Place, is_address, place_of
 from raytao.setup.changes import differing
 from raytao.setup.earlier import Earlier, Result, read_earlier
 from raytao.setup.given import Given
@@ -69,10 +70,10 @@ def read_warm_start(
         DamagedRun: if the log of one cannot be trusted.
     """
     runs: list[Earlier] = []
-    folders: list[Path] = []
+    folders: list[Place] = []
     for number, name in enumerate(asked.runs):
         where = place(["warm_start", "runs", number])
-        path = located(name, folder)
+        path = _folder(name, folder, where)
         if path is None:
             remedy = looked_for(name, folder)
             raise FolderError(f"no folder {name}", where=where, remedy=remedy)
@@ -93,6 +94,16 @@ def read_warm_start(
     evidence = _evidence(runs) if asked.trust else ()
     notes += tuple(_notes(asked, runs, len(initial), len(evidence)))
     return Given(initial, evidence), notes
+
+
+def _folder(name: str, folder: Path, where: Where) -> Place | None:
+    """An earlier run's folder, or its address; None if a path leads nowhere."""
+    if not is_address(name):
+        return located(name, folder)
+    try:
+        return place_of(name)
+    except SettingsError as error:
+        raise SettingsError(error.message, where=where, remedy=error.remedy) from error
 
 
 def _portfolio(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from raytao.spec.document import Document
+from raytao.spec.elsewhere import elsewhere
 from raytao.spec.references import resolved, told_as_written
 from raytao.spec.tree import flatten, get_in, reachable, set_in
 from raytao.spec.yaml import located, read_yaml
 
 __all__ = [
     "Document",
+    "elsewhere",
     "flatten",
     "get_in",
     "located",

@@ -20,6 +20,7 @@ from typing import Final
 
 from raytao.errors import SpecError, UserError
 from raytao.redact import REFERENCE
+from raytao.spec.elsewhere import trains_elsewhere
 from raytao.types import Json
 
 SHORTEST: Final = 3
@@ -34,6 +35,8 @@ def resolved(plain: Mapping[str, Json]) -> dict[str, Json]:
     >>> os.environ["DATA"] = "/mnt/data"
     >>> resolved({"dataset": {"root": "${env:DATA}/images", "size": 32}})
     {'dataset': {'root': '/mnt/data/images', 'size': 32}}
+
+    A variable that is not set stays a reference where other machines will train.
 
     Raises:
         SpecError: if a variable is not set in this process; it names the key and the variable.
@@ -87,6 +90,8 @@ def _replaced(text: str, key: str) -> str:
 
     def value_of(reference: re.Match[str]) -> str:
         name = reference[1]
+        if name not in os.environ and trains_elsewhere():
+            return reference[0]
         if name not in os.environ:
             raise SpecError(
                 f"{key} refers to ${{env:{name}}}, but {name} is not set in this environment",

@@ -18,6 +18,7 @@ from raytao.networks.command import Command, CommandSettings
 from raytao.tao.card import CARD, Card, card_folders, load_card, read_card
 from raytao.tao.core.package import DISTRIBUTION, installed
 from raytao.tao.core.schema import core_card, core_networks, refused
+from raytao.tao.sent import sent_copy
 
 GROUP: Final = "raytao.networks"
 CORE: Final = "@7.3"
@@ -99,15 +100,15 @@ def _as_data(name: str) -> Card:
 
 def _of_folder(folder: Path, name: str) -> Card:
     try:
-        found = (folder / CARD).is_file()
+        found = folder if (folder / CARD).is_file() else sent_copy(folder)
     except (OSError, ValueError):  # no folder can have that name, or it may not be looked into
-        found = False
-    if not found:
+        found = None
+    if found is None:
         raise SettingsError(
             f"network {name!r}: no {CARD} in {folder}",
             remedy=f"a network's folder holds {CARD}, params.csv and the default spec",
         )
-    return read_card(folder)
+    return read_card(found)
 
 
 def _trained_by(command: CommandSettings | None, card: Card, name: str) -> tuple[Network, Card]:

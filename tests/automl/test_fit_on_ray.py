@@ -13,6 +13,7 @@ import ray
 import raytao
 from raytao.errors import FolderError, SettingsError
 from raytao.setup.folder import read_state
+from raytao.testing.places import local
 
 pytestmark = [pytest.mark.ray, pytest.mark.integration]
 
@@ -56,7 +57,7 @@ DIGITS = {"dataset.name": "digits", "dataset.train_fraction": 0.2, "train.num_ep
 @pytest.fixture(scope="module", autouse=True)
 def own_ray() -> Iterator[None]:
     """A Ray that the user started, as notebooks do."""
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()
 
@@ -165,4 +166,4 @@ def test_a_run_shows_itself(tmp_path: Path) -> None:
         run.plot("brackets")
     with pytest.raises(SettingsError, match="no chart 'curve'"):
         run.plot("curve")
-    assert run.report().read_text().startswith("<!")
+    assert local(run.report()).read_text().startswith("<!")

@@ -238,7 +238,7 @@ def refuse(code: int, times: int = 10**6) -> Callable[[], None]:
 @pytest.fixture
 def trouble(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Give every folder of a loop trouble from now on."""
-    monkeypatch.setattr(loops, "LocalStore", Trouble)
+    monkeypatch.setattr(loops, "store_at", Trouble)
 
     def give(**what: Callable[[], None]) -> None:
         for name in ("log", "drawings"):

@@ -116,7 +116,7 @@ class Flickering(LocalStore):
 def test_a_driver_that_cannot_be_seen_for_a_moment_is_not_gone(
     loop: subprocess.Popen[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stopping, "LocalStore", Flickering)
+    monkeypatch.setattr(stopping, "store_at", Flickering)
     said: list[str] = []
     ask_run(Ask.PAUSE, tmp_path / "r", said.append)
     assert said[-1].startswith("paused; ")
@@ -128,7 +128,7 @@ def test_nobody_is_said_to_be_gone_from_a_folder_that_cannot_be_read(
 ) -> None:
     search(tmp_path / "r").ask()
     monkeypatch.setattr(Flickering, "refuses", False)
-    monkeypatch.setattr(stopping, "LocalStore", Flickering)
+    monkeypatch.setattr(stopping, "store_at", Flickering)
     with pytest.raises(StoreError, match="cannot read"):
         ask_run(Ask.PAUSE, tmp_path / "r", silent)
 

@@ -13,6 +13,7 @@ from raytao.runs.store import MemoryStore
 from raytao.setup.resolve import resolve
 from raytao.tao import layout
 from raytao.testing.folder_run import run_in_folder
+from raytao.testing.places import local
 
 RUN = """\
 network: toy
@@ -34,8 +35,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     first = resolve("first.yaml", ["train.num_epochs=1"])
     store = MemoryStore()
     run_in_folder(first, store)
-    first.results.mkdir(parents=True)
-    (first.results / layout.EVENTS).write_bytes(store.read(layout.EVENTS) or b"")
+    local(first.results).mkdir(parents=True)
+    local(first.results / layout.EVENTS).write_bytes(store.read(layout.EVENTS) or b"")
     Path("run.yaml").write_text(RUN)
     return tmp_path
 

@@ -17,12 +17,14 @@ from raytao.cli import logs
 from raytao.cli.main import main
 from raytao.runs.events import Event, Finished, Judged, Leased, Opened, Reported, Started
 from raytao.runs.log import EventLog, read_log
+from raytao.runs.place import Place, store_at
 from raytao.runs.store import LocalStore
 from raytao.setup.folder import claim
 from raytao.setup.resolve import resolve
 from raytao.setup.setup import Setup
 from raytao.tao import layout
 from raytao.testing.folder_run import run_in_folder
+from raytao.testing.places import local
 from raytao.types import ParamValue
 
 RUN = "network: toy\nbrain: {name: random, max_recommendations: 3}\nset: {train.num_epochs: 2}\n"
@@ -45,8 +47,8 @@ def setup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Setup:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     setup = prepared(tmp_path_factory.mktemp("run"))
-    run_in_folder(setup, LocalStore(setup.results))
-    return setup.results
+    run_in_folder(setup, store_at(setup.results))
+    return local(setup.results)
 
 
 @pytest.fixture
@@ -55,19 +57,19 @@ def whole(finished: Path, tmp_path: Path) -> Path:
     return shutil.copytree(finished, tmp_path / "whole")
 
 
-def told(folder: Path, *arguments: str) -> Result:
+def told(folder: Place, *arguments: str) -> Result:
     return CliRunner().invoke(main, ["logs", str(folder), *arguments])
 
 
-def log_of(folder: Path, trial: int) -> Path:
-    path = folder / layout.experiment(trial) / layout.LOG
+def log_of(folder: Place, trial: int) -> Path:
+    path = local(folder / layout.experiment(trial) / layout.LOG)
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
 
 
 def record(setup: Setup, *events: Event) -> None:
     """Append to the run's log; it is opened first."""
-    store = LocalStore(setup.results)
+    store = store_at(setup.results)
     known = read_log(store, layout.EVENTS)
     size = store.size(layout.EVENTS) or 0
     log = EventLog(store, layout.EVENTS, next_seq=len(known), size=size)
@@ -191,7 +193,7 @@ def test_tao_s_own_folder_is_read_too(tmp_path: Path) -> None:
 class Followed:
     """``raytao logs --follow`` on a thread, of a run that this process drives."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Place, *arguments: str) -> None:
         self._lines: list[Result] = []
         self._thread = threading.Thread(
             target=lambda: self._lines.append(told(folder, *arguments, "--follow")), daemon=True

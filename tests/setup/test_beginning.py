@@ -14,6 +14,7 @@ import pytest
 import raytao
 from raytao.errors import DamagedRun, FolderError, UserError
 from raytao.runs.events import Opened
+from raytao.runs.place import Place
 from raytao.runs.state import RunState
 from raytao.runs.store import MemoryStore, Store
 from raytao.setup.beginning import AS_BEGUN
@@ -25,6 +26,7 @@ from raytao.setup.resolve import resolve
 from raytao.setup.setup import Setup
 from raytao.tao import layout
 from raytao.testing.folder_run import Sight, run_in_folder
+from raytao.testing.places import local
 from raytao.types import Json
 
 Make = Callable[..., Setup]
@@ -51,8 +53,8 @@ def ran(setup: Setup, store: Store | None = None, *, epochs: int = 10**6) -> Run
 
     with suppress(Killed):
         run_in_folder(setup, kept, witness=witness)
-    setup.results.mkdir(exist_ok=True)
-    (setup.results / layout.EVENTS).write_bytes(kept.read(layout.EVENTS) or b"")
+    local(setup.results).mkdir(exist_ok=True)
+    local(setup.results / layout.EVENTS).write_bytes(kept.read(layout.EVENTS) or b"")
     return read_state(setup.results)
 
 
@@ -90,7 +92,7 @@ def trained(state: RunState) -> list[tuple[Json, str, int]]:
     return [(dict(t.params), t.why[0], t.epochs) for t in state.trials.values()]
 
 
-def opened(folder: Path) -> Opened:
+def opened(folder: Place) -> Opened:
     found = read_state(folder).opened
     assert found is not None
     return found
@@ -228,7 +230,7 @@ def test_a_forged_beginning_is_damage(forged: Json, make: Make, tmp_path: Path) 
 
 def test_a_damaged_log_is_told_before_anything_else(make: Make, tmp_path: Path) -> None:
     setup = begun(make())
-    log = setup.results / layout.EVENTS
+    log = local(setup.results / layout.EVENTS)
     log.write_bytes(log.read_bytes().replace(b'"epoch":1', b'"epoch":9', 1))
     forget(tmp_path)
     with pytest.raises(DamagedRun, match="raytao repair"):

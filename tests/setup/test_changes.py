@@ -11,8 +11,8 @@ import pytest
 from raytao.errors import FolderError, SettingsError
 from raytao.runs.events import Opened
 from raytao.runs.opening import open_run
+from raytao.runs.place import store_at
 from raytao.runs.state import RunState
-from raytao.runs.store import LocalStore
 from raytao.setup.changes import Entry, asks_for_more, changes, enter
 from raytao.setup.chapters import Chapters
 from raytao.setup.folder import inspect_folder, read_state
@@ -43,7 +43,7 @@ def make(tmp_path: Path) -> Make:
 
 def ran(setup: Setup) -> RunState:
     """A finished run of this setup, as far as the log tells."""
-    store = LocalStore(setup.results)
+    store = store_at(setup.results)
     open_run(store, layout.EVENTS, setup.new_brain(), setup.opened({"files": 3}))
     simulate(setup.new_brain(), curve, store=store)
     return read_state(setup.results)
@@ -121,7 +121,7 @@ def test_what_was_changed_is_what_the_run_is_from_then_on(make: Make) -> None:
     entry = entered(longer, state)
     assert entry.changed is not None
     assert not entry.changed.anew
-    store = LocalStore(longer.results)
+    store = store_at(longer.results)
     open_run(store, layout.EVENTS, longer.new_brain(), entry.opened, changed=entry.changed).flush()
     now = read_state(longer.results)
     again = reopen(opened(now), longer.results)
@@ -146,7 +146,7 @@ def test_a_trial_keeps_the_setup_that_it_was_proposed_under(make: Make) -> None:
     known = read_state(other.results)
     change = entered(other, known, allow_changed=True).changed
     assert change is not None
-    store = LocalStore(other.results)
+    store = store_at(other.results)
     open_run(store, layout.EVENTS, other.new_brain(), opened(known), changed=change)
     simulate(other.new_brain(), curve, store=store)
     state = read_state(other.results)

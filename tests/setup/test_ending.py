@@ -12,8 +12,9 @@ from raytao.errors import FolderError, SettingsError
 from raytao.runs.controller import Evaluation
 from raytao.runs.events import Finished, Stopped
 from raytao.runs.opening import open_run
+from raytao.runs.place import store_at
 from raytao.runs.state import RunState
-from raytao.runs.store import LocalStore
+from raytao.runs.store import Store
 from raytao.setup.budget import refuse_endless
 from raytao.setup.changes import Entry, enter
 from raytao.setup.ending import nothing_to_do
@@ -22,10 +23,12 @@ from raytao.setup.places import Places
 from raytao.setup.reopen import relocated
 from raytao.setup.request import Ask
 from raytao.setup.resolve import resolve
-from raytao.setup.settings import Budget, Resources
+from raytao.setup.resources import Resources
+from raytao.setup.settings import Budget
 from raytao.setup.setup import Setup
 from raytao.tao import layout
 from raytao.testing.folder_run import Sight, run_in_folder
+from raytao.testing.places import local
 from raytao.types import Done
 
 RUN = """
@@ -59,7 +62,7 @@ def cut_short(setup: Setup, epochs: int) -> RunState:
             raise Killed
 
     with pytest.raises(Killed):
-        run_in_folder(setup, LocalStore(setup.results), witness=witness)
+        run_in_folder(setup, store_at(setup.results), witness=witness)
     return read_state(setup.results)
 
 
@@ -72,7 +75,7 @@ def test_stop_ends_it_well_with_its_best_model(setup: Setup) -> None:
     assert state.tested is None
     best = state.incumbent
     assert best is not None
-    model = setup.results / layout.BEST_MODEL
+    model = local(setup.results / layout.BEST_MODEL)
     assert (model / layout.checkpoint(best.epoch)).is_file()
     assert "raytao evaluate" in said[-1]
     assert not is_driven(setup.results)
@@ -88,27 +91,27 @@ def test_cancel_calls_it_canceled(setup: Setup) -> None:
 
 def test_pause_leaves_it_as_it_is(setup: Setup) -> None:
     cut_short(setup, 5)
-    log = (setup.results / layout.EVENTS).read_bytes()
+    log = local(setup.results / layout.EVENTS).read_bytes()
     said: list[str] = []
     assert ask_run(Ask.PAUSE, setup.results, said.append).finished is None
-    assert (setup.results / layout.EVENTS).read_bytes() == log
+    assert local(setup.results / layout.EVENTS).read_bytes() == log
     assert f"raytao resume {setup.results}" in said[-1]
 
 
 @pytest.mark.parametrize("ask", Ask)
 def test_a_finished_run_is_told_to_be_so_and_left_alone(ask: Ask, setup: Setup) -> None:
-    run_in_folder(setup, LocalStore(setup.results))
-    log = (setup.results / layout.EVENTS).read_bytes()
+    run_in_folder(setup, store_at(setup.results))
+    log = local(setup.results / layout.EVENTS).read_bytes()
     said: list[str] = []
     ask_run(ask, setup.results, said.append)
     assert said == [f"{setup.results} is finished (Done); nothing to do"]
-    assert (setup.results / layout.EVENTS).read_bytes() == log
+    assert local(setup.results / layout.EVENTS).read_bytes() == log
 
 
-def begun_only(setup: Setup) -> LocalStore:
+def begun_only(setup: Setup) -> Store:
     """A run whose log ends with its first trial's start, and whose folder knows more."""
     cut_short(setup, 1)
-    store = LocalStore(setup.results)
+    store = store_at(setup.results)
     first = (store.read(layout.EVENTS) or b"").split(b"\n")[:2]
     store.replace(layout.EVENTS, b"\n".join(first) + b"\n")  # opened, started
     return store
@@ -147,12 +150,12 @@ def test_after_stop_the_rest_of_the_plan_is_trained_as_if_it_had_not_been_stoppe
 ) -> None:
     cut_short(setup, 5)
     ask_run(Ask.STOP, setup.results, lambda line: None)
-    store = LocalStore(setup.results)
+    store = store_at(setup.results)
     kept = store.read(layout.EVENTS) or b""
-    ended = setup.results / layout.EVENTS
+    ended = local(setup.results / layout.EVENTS)
     whole = replace(setup, results=tmp_path / "whole")
-    whole.results.mkdir()
-    run_in_folder(whole, LocalStore(whole.results))
+    local(whole.results).mkdir()
+    run_in_folder(whole, store_at(whole.results))
     # run_in_folder leaves a finished run alone, as every driver does that is not told to go on.
     lines = [line for line in kept.split(b"\n") if b'"kind":"finished"' not in line]
     ended.write_bytes(b"\n".join(lines))
@@ -169,7 +172,7 @@ def test_after_stop_the_rest_of_the_plan_is_trained_as_if_it_had_not_been_stoppe
 def stopped(setup: Setup) -> RunState:
     """A run whose driver died after it was stopped, before it could call it finished."""
     cut_short(setup, 5)
-    store = LocalStore(setup.results)
+    store = store_at(setup.results)
     open_run(store, layout.EVENTS, setup.new_brain(), setup.opened()).stop("stopped by request")
     return read_state(setup.results)
 
@@ -186,7 +189,7 @@ def test_a_stop_that_was_not_carried_out_holds_unless_more_is_wanted(
 
 def cut_short_again(setup: Setup, stopped: RunState) -> RunState:
     """The run, gone on with after all, and killed again."""
-    store = LocalStore(setup.results)
+    store = store_at(setup.results)
     entry = enter(setup, stopped, go_on=True)
     open_run(store, layout.EVENTS, setup.new_brain(), entry.opened, stopped=entry.stopped)
     return read_state(setup.results)
@@ -196,7 +199,7 @@ def cut_short_again(setup: Setup, stopped: RunState) -> RunState:
 def test_a_stop_that_was_not_carried_out_is_by_the_next_driver(
     cancel: bool, setup: Setup, stopped: RunState
 ) -> None:
-    store = LocalStore(setup.results)
+    store = store_at(setup.results)
     entry = Entry(setup.opened(), stopped=Stopped("by request", cancel=cancel))
     controller = open_run(
         store,
@@ -219,7 +222,7 @@ def test_a_stop_that_was_not_carried_out_is_by_the_next_driver(
 
 
 def finished_state(setup: Setup, *, stopped: str | None = None) -> RunState:
-    run_in_folder(setup, LocalStore(setup.results))
+    run_in_folder(setup, store_at(setup.results))
     state = read_state(setup.results)
     state.stopped = None if stopped is None else Stopped(stopped)
     return state

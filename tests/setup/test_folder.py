@@ -11,12 +11,13 @@ import pytest
 from raytao.errors import DamagedRun, FolderError
 from raytao.runs.events import FORMAT
 from raytao.runs.log import EventLog
-from raytao.runs.store import LocalStore
+from raytao.runs.place import Place, store_at
 from raytao.setup.changes import SHOWN, differing, refuse_another_search
 from raytao.setup.folder import Found, inspect_folder, open_folder, read_state
 from raytao.setup.resolve import resolve
 from raytao.setup.setup import Setup
 from raytao.tao import layout
+from raytao.testing.places import local
 from raytao.testing.simulator import simulate
 from raytao.testing.toy import curve
 
@@ -36,7 +37,7 @@ def make(tmp_path: Path) -> Callable[..., Setup]:
 
 def ran(setup: Setup, *, epochs: int = 3) -> None:
     """A run of this setup whose driver was killed early."""
-    store = LocalStore(setup.results)
+    store = store_at(setup.results)
     log = EventLog(store, layout.EVENTS)
     log.add(setup.opened())
     log.commit()
@@ -50,10 +51,11 @@ def ran(setup: Setup, *, epochs: int = 3) -> None:
     store.append_batch(layout.EVENTS, kept)
 
 
-def contents(folder: Path) -> dict[str, bytes | None]:
+def contents(folder: Place) -> dict[str, bytes | None]:
+    root = local(folder)
     return {
-        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
-        for path in folder.rglob("*")
+        str(path.relative_to(root)): path.read_bytes() if path.is_file() else None
+        for path in root.rglob("*")
     }
 
 
@@ -72,11 +74,11 @@ class TestAFreshFolder:
     ) -> None:
         setup = make()
         assert inspect_folder(setup, resume=resume) is Found.FRESH
-        assert not setup.results.exists()
+        assert not local(setup.results).exists()
 
     def test_an_empty_one_is_fresh(self, make: Callable[..., Setup], resume: bool) -> None:
         setup = make()
-        setup.results.mkdir()
+        local(setup.results).mkdir()
         assert inspect_folder(setup, resume=resume) is Found.FRESH
 
     @pytest.mark.parametrize("torn", [b"", b'{"seq":0,"at":17'])
@@ -84,7 +86,7 @@ class TestAFreshFolder:
         self, make: Callable[..., Setup], resume: bool, torn: bytes
     ) -> None:
         setup = make()
-        LocalStore(setup.results).replace(layout.EVENTS, torn)
+        store_at(setup.results).replace(layout.EVENTS, torn)
         assert inspect_folder(setup, resume=resume) is Found.FRESH
         assert contents(setup.results) == {layout.EVENTS: torn}
 
@@ -92,7 +94,7 @@ class TestAFreshFolder:
         self, make: Callable[..., Setup], resume: bool
     ) -> None:
         setup = make()
-        LocalStore(setup.results).replace("thesis.tex", b"precious")
+        store_at(setup.results).replace("thesis.tex", b"precious")
         error = refused(setup, resume=resume)
         assert error.message.endswith("is not empty and holds no raytao run")
         assert error.remedy.startswith("choose another results_dir")
@@ -101,7 +103,7 @@ class TestAFreshFolder:
         self, make: Callable[..., Setup], resume: bool
     ) -> None:
         setup = make()
-        setup.results.write_text("a file")
+        local(setup.results).write_text("a file")
         assert refused(setup, resume=resume).message == f"{setup.results} is a file"
 
 
@@ -154,7 +156,7 @@ def test_a_damaged_log_is_left_alone_and_whoever_would_write_keeps_a_copy(
 ) -> None:
     setup = make()
     ran(setup)
-    path = setup.results / layout.EVENTS
+    path = local(setup.results / layout.EVENTS)
     path.write_bytes(path.read_bytes().replace(b'"started"', b'"startled"', 1))
     before = contents(setup.results)
     for look in (lambda: read_state(setup.results), lambda: open_folder(setup.results)):
@@ -190,7 +192,7 @@ class TestReading:
 
     def test_a_run_of_a_newer_version_is_refused(self, make: Callable[..., Setup]) -> None:
         setup = make()
-        log = EventLog(LocalStore(setup.results), layout.EVENTS)
+        log = EventLog(store_at(setup.results), layout.EVENTS)
         opened = setup.opened()
         log.add(type(opened)(opened.setup, "value", "maximize", "9.9", FORMAT + 1))
         log.commit()
@@ -223,10 +225,10 @@ def test_a_run_whose_log_is_lost_is_damaged_and_nothing_is_changed(
     make: Callable[..., Setup], lost: str
 ) -> None:
     setup = make()
-    setup.results.mkdir()
-    (setup.results / layout.recommendation(0)).write_text("train: {}")
+    local(setup.results).mkdir()
+    local(setup.results / layout.recommendation(0)).write_text("train: {}")
     if lost == "empty":
-        (setup.results / layout.EVENTS).write_bytes(b"")
+        local(setup.results / layout.EVENTS).write_bytes(b"")
     before = contents(setup.results)
     for look in (
         lambda: inspect_folder(setup, resume=True),

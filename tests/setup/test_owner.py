@@ -18,12 +18,13 @@ from raytao.cli.main import main
 from raytao.errors import FolderError
 from raytao.runs.log import EventLog
 from raytao.runs.owner_file import Owner
+from raytao.runs.place import Place, store_at
 from raytao.runs.process import Process
-from raytao.runs.store import LocalStore
 from raytao.setup.folder import Found, claim, driver_of, inspect_folder, is_driven
 from raytao.setup.resolve import resolve
 from raytao.setup.setup import Setup
 from raytao.tao import layout
+from raytao.testing.places import local
 
 HERE = Process.this()
 ELSEWHERE = Process("far-away", 7, "another boot", "pid:[1]", 12)
@@ -40,10 +41,10 @@ with claim(Path(sys.argv[1])):
 
 
 @pytest.fixture
-def hold() -> Iterator[Callable[[Path], subprocess.Popen[str]]]:
+def hold() -> Iterator[Callable[[Place], subprocess.Popen[str]]]:
     started: list[subprocess.Popen[str]] = []
 
-    def start(folder: Path) -> subprocess.Popen[str]:
+    def start(folder: Place) -> subprocess.Popen[str]:
         command = [sys.executable, "-c", HOLD, str(folder)]
         pipe = subprocess.PIPE
         started.append(subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True))
@@ -63,24 +64,24 @@ def setup(tmp_path: Path) -> Setup:
     path = tmp_path / "run.yaml"
     path.write_text(f"network: toy\nbrain: random\nresults_dir: {tmp_path / 'results'}\n")
     made = resolve(str(path), ())
-    log = EventLog(LocalStore(made.results), layout.EVENTS)
+    log = EventLog(store_at(made.results), layout.EVENTS)
     log.add(made.opened())
     log.commit()
     return made
 
 
-def left(folder: Path, process: Process, *, ago: float = 0.0) -> Owner:
+def left(folder: Place, process: Process, *, ago: float = 0.0) -> Owner:
     """An owner that was killed."""
     owner = Owner("token", process, SINCE, 3, time.time() - ago)
-    LocalStore(folder).replace(f"{layout.OWNER}/1", owner.to_bytes())
+    store_at(folder).replace(f"{layout.OWNER}/1", owner.to_bytes())
     return owner
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+def contents(folder: Place) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in local(folder).rglob("*") if path.is_file()}
 
 
-def status(folder: Path, *options: str) -> str:
+def status(folder: Place, *options: str) -> str:
     """What ``raytao status`` prints; it writes nothing."""
     before = contents(folder)
     result = CliRunner().invoke(main, ["status", str(folder), *options])
@@ -90,7 +91,7 @@ def status(folder: Path, *options: str) -> str:
 
 
 def test_a_second_driver_is_refused_until_the_first_is_gone_however_it_went(
-    tmp_path: Path, hold: Callable[[Path], subprocess.Popen[str]]
+    tmp_path: Path, hold: Callable[[Place], subprocess.Popen[str]]
 ) -> None:
     first, said = hold(tmp_path), list[str]()
     with pytest.raises(FolderError) as refused:
@@ -125,7 +126,7 @@ def test_a_folder_that_is_not_there_is_driven_by_nobody(tmp_path: Path) -> None:
 
 class TestBeforeARun:
     def test_a_driver_on_this_machine_is_refused_whatever_is_asked(
-        self, setup: Setup, hold: Callable[[Path], subprocess.Popen[str]]
+        self, setup: Setup, hold: Callable[[Place], subprocess.Popen[str]]
     ) -> None:
         hold(setup.results)
         for resume in (True, False):
@@ -145,14 +146,14 @@ class TestBeforeARun:
     def test_a_driver_that_was_killed_before_its_first_record_leaves_a_fresh_folder(
         self, setup: Setup
     ) -> None:
-        (setup.results / layout.EVENTS).unlink()
+        local(setup.results / layout.EVENTS).unlink()
         left(setup.results, replace(HERE, ticks=0))
         assert inspect_folder(setup, resume=False) is Found.FRESH
 
 
 class TestStatus:
     def test_tells_who_drives_a_run(
-        self, setup: Setup, hold: Callable[[Path], subprocess.Popen[str]]
+        self, setup: Setup, hold: Callable[[Place], subprocess.Popen[str]]
     ) -> None:
         driver = hold(setup.results)
         assert f"status Running: {HERE.host}, pid {driver.pid}, since 2" in status(setup.results)

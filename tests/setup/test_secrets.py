@@ -102,13 +102,21 @@ def test_a_secret_in_a_setting_is_refused(setting: str, remedy: str) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["s3", "gs", "hdfs", "file"])
-def test_results_at_an_address_are_refused(scheme: str) -> None:
+def test_results_at_an_address_with_a_login_or_of_an_unknown_kind_are_refused(scheme: str) -> None:
+    known = scheme in ("s3", "gs")
     error = refused(f"results_dir: {scheme}://ann:{CANARY}@bucket/runs")
-    assert f"results_dir is '{scheme}://***@bucket/runs'" in error.message
-    assert "object storage is not supported yet" in error.message
-    assert "mounted" in error.remedy
+    assert f"results_dir: '{scheme}://***@bucket/runs' " in error.message
+    assert ("holds a login" if known else "s3://, gs://, az://") in error.message
+    assert error.where is not None
+    assert error.where.line == 2
     error = refused("", f"results_dir={scheme}://ann:{CANARY}@bucket/runs")
     assert str(error).startswith("the argument 'results_dir=…'")
+
+
+def test_results_at_an_address_are_taken() -> None:
+    Path("run.yaml").write_text("network: toy\nresults_dir: s3://bucket/runs/1\n")
+    assert str(resolve("run.yaml").results) == "s3://bucket/runs/1"
+    assert str(resolve("run.yaml", ["results_dir=gs://other/2/"]).results) == "gs://other/2"
 
 
 def test_the_value_of_a_secret_variable_is_refused_anywhere(

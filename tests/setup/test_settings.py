@@ -99,7 +99,7 @@ def test_tao_s_own_names_mean_the_same(ours: str, tao: str) -> None:
             "its keys: add, remove, ranges, only, override_disabled",
         ),
         ("resources: {gpus: -1}", 2, "'resources.gpus' is -1; it should be", ""),
-        ("resources: {cpus: two}", 2, "'resources.cpus' must be a number, not 'two'", ""),
+        ("resources: {cpus: [2]}", 2, "'resources.cpus' must be a number, not [2]", ""),
         ("limits:\n  seconds: 0", 3, "'limits.seconds' is 0; it should be greater than 0", ""),
         (
             "metric: {name: loss, direction: up}",

@@ -18,6 +18,7 @@ from raytao.setup.setup import Setup
 from raytao.setup.warm_start import MOST_EVIDENCE
 from raytao.tao import layout
 from raytao.testing.folder_run import Conditions, run_in_folder
+from raytao.testing.places import local
 from raytao.types import Json
 
 Earlier = Callable[..., Path]
@@ -34,9 +35,9 @@ def ran(setup: Setup, conditions: Conditions | None = None, data: Json = None) -
     store = MemoryStore()
     open_run(store, layout.EVENTS, setup.new_brain(), setup.opened(data))
     run_in_folder(setup, store, conditions)
-    setup.results.mkdir()
-    (setup.results / layout.EVENTS).write_bytes(store.read(layout.EVENTS) or b"")
-    return setup.results
+    local(setup.results).mkdir()
+    local(setup.results / layout.EVENTS).write_bytes(store.read(layout.EVENTS) or b"")
+    return local(setup.results)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from raytao.runs.store import MemoryStore
 from raytao.setup.resolve import resolve
 from raytao.tao import layout
 from raytao.testing.folder_run import Conditions, run_in_folder
+from raytao.testing.places import local
 
 PAGE = (Path(__file__).parents[2] / "docs" / "warm_start.md").read_text()
 
@@ -33,8 +34,8 @@ def test_its_run_file_and_its_command_work(
     earlier, store = resolve("digits_hyperband"), MemoryStore()
     lr = Conditions(objective=lambda spec, epoch: -abs(float(str(spec["train.optim.lr"])) - 0.01))
     run_in_folder(earlier, store, lr)
-    earlier.results.mkdir(parents=True)
-    (earlier.results / layout.EVENTS).write_bytes(store.read(layout.EVENTS) or b"")
+    local(earlier.results).mkdir(parents=True)
+    local(earlier.results / layout.EVENTS).write_bytes(store.read(layout.EVENTS) or b"")
     spec = (configs() / "networks/image_classification/spec.yaml").read_text()
     Path("best.yaml").write_text(spec.replace("lr: 0.001", "lr: 0.003"))
     Path("my_run.yaml").write_text(block("yaml"))

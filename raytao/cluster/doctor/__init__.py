@@ -1,0 +1,1 @@
+"""What may be wrong with a cluster before a run finds it out: one subject a file."""
