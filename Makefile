@@ -7,6 +7,9 @@ VENV ?= .venv
 TORCH_INDEX ?=
 RESULTS ?= results/demo
 PYTEST_FLAGS ?= -q
+# Test files side by side, each as a whole in one process. The fast ones keep a core busy each; the others mostly wait.
+TEST_WORKERS ?= 2
+SLOW_WORKERS ?= 3
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
@@ -33,13 +36,13 @@ demo: $(RUN)  ## search digits with both brains, in parallel trials on a local R
 	$(BIN)/raytao run digits_hyperband results_dir=$(RESULTS)/hyperband
 
 test: $(DEV)  ## fast tests and a Ray smoke test (at most 5 minutes)
-	$(BIN)/python -m pytest $(PYTEST_FLAGS) -m "not ($(SLOW))"
+	$(BIN)/python -m pytest $(PYTEST_FLAGS) -n $(TEST_WORKERS) --dist loadfile -m "not ($(SLOW))"
 
 integration: $(DEV)  ## the other tests: minutes, kills, GPUs where there are some
-	$(BIN)/python -m pytest $(PYTEST_FLAGS) -m "$(SLOW)"
+	$(BIN)/python -m pytest $(PYTEST_FLAGS) -n $(SLOW_WORKERS) --dist loadfile -m "$(SLOW)"
 
 chaos: $(DEV)  ## kills and errors at every place, random kills on Ray, fuzzing (at most 20 minutes)
-	$(BIN)/python -m pytest $(PYTEST_FLAGS) -m chaos
+	$(BIN)/python -m pytest $(PYTEST_FLAGS) -n $(SLOW_WORKERS) --dist loadfile -m chaos
 
 check: $(DEV)  ## lint, format, types, layers
 	$(BIN)/ruff check

@@ -23,7 +23,8 @@ RAYS_OWN_WARNINGS = (
 )
 
 SKIPS_FAIL = os.environ.get("RAYTAO_NO_SKIPS") == "1"
-ALLOWED_SKIP = "gpu:"
+ALLOWED_SKIPS = ("gpu:", "netns:")
+"""What a machine may lack: a GPU, and the right to make network namespaces."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -70,6 +71,6 @@ def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
         return
     path, line, text = report.longrepr
     reason = text.removeprefix("Skipped: ")
-    if not reason.startswith(ALLOWED_SKIP):
+    if not reason.startswith(ALLOWED_SKIPS):
         report.outcome = "failed"
         report.longrepr = f"{path}:{line}: unexpected skip: {reason}"
