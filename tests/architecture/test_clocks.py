@@ -13,6 +13,7 @@ WALL = {
     *("datetime.now", "datetime.utcnow", "datetime.today", "date.today"),
 }
 FOR_PEOPLE = {
+    "cluster/doctor/probe.py": "the clocks of a cluster's nodes are what the doctor compares",
     "report/file.py": "when a page was written",
     "runs/log.py": "when a record was written",
     "runs/owner.py": "since when a run is driven",

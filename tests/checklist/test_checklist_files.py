@@ -17,8 +17,9 @@ from raytao.brains.bayesian import Bayesian, BayesianSettings
 from raytao.brains.hyperband import Hyperband, HyperbandSettings
 from raytao.cli.main import main
 from raytao.models.find import find
+from raytao.runs.place import store_at
 from raytao.runs.state import RunState
-from raytao.runs.store import LocalStore, MemoryStore
+from raytao.runs.store import MemoryStore
 from raytao.setup.job import job_of
 from raytao.setup.resolve import resolve
 from raytao.setup.setup import Setup
@@ -26,6 +27,7 @@ from raytao.space import Float, Space
 from raytao.tao import layout
 from raytao.tao.status import Status, StatusLine, read_status, status_line
 from raytao.testing.folder_run import Conditions, run_in_folder
+from raytao.testing.places import local
 from raytao.types import EPOCHS, SCORE, Observation, Scored, Start
 
 HYPERBAND = (
@@ -45,7 +47,7 @@ class Whole:
 
     @property
     def folder(self) -> Path:
-        return self.setup.results
+        return local(self.setup.results)
 
     def json(self, name: str) -> Any:
         return json.loads((self.folder / name).read_text())
@@ -55,7 +57,7 @@ def whole(folder: Path, text: str) -> Whole:
     (folder / "run.yaml").write_text(text)
     setup = resolve(str(folder / "run.yaml"), [f"results_dir={folder / 'results'}"])
     how = Conditions(slots=2, draw_every=10, fails=lambda trial, epoch: trial == 1)
-    return Whole(setup, run_in_folder(setup, LocalStore(setup.results), how))
+    return Whole(setup, run_in_folder(setup, store_at(setup.results), how))
 
 
 @pytest.fixture(scope="module", params=[HYPERBAND, BAYESIAN], ids=["hyperband", "bayesian"])

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from raytao.runs.store import LocalStore
+from raytao.runs.place import store_at
 from raytao.setup.resolve import resolve
 from raytao.space.table import COLUMNS
 from raytao.spec import Document, flatten
 from raytao.testing.folder_run import Conditions, run_in_folder
+from raytao.testing.places import local
 
 RUN = "network: {network}\nbrain: {{name: bayesian, max_recommendations: 2}}\nset: {changes}\n"
 
@@ -33,9 +34,10 @@ def test_row_050_recommendation_n_is_the_complete_spec_in_the_network_s_format(
     (tmp_path / "run.yaml").write_text(RUN.format(network=network, changes=changes))
     setup = resolve(str(tmp_path / "run.yaml"), [f"results_dir={tmp_path / 'results'}"])
     how = Conditions(slots=1, objective=lambda spec, epoch: 1 / epoch)
-    run_in_folder(setup, LocalStore(setup.results), how)
-    for entry in json.loads((setup.results / "controller.json").read_text()):
-        path = setup.results / f"recommendation_{entry['id']}.{format}"
+    run_in_folder(setup, store_at(setup.results), how)
+    results = local(setup.results)
+    for entry in json.loads((results / "controller.json").read_text()):
+        path = results / f"recommendation_{entry['id']}.{format}"
         written, spec = Document.load(path), setup.spec
         assert written.keys() == spec.keys()
         assert {key: written.get(key) for key in entry["specs"]} == entry["specs"]

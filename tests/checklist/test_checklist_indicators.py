@@ -16,14 +16,16 @@ from raytao.cli.main import main
 from raytao.report.progress import INDICATOR_SECONDS
 from raytao.runs.eta import Remaining, remaining
 from raytao.runs.log import read_log
+from raytao.runs.place import store_at
 from raytao.runs.state import RunState
-from raytao.runs.store import LocalStore, MemoryStore
+from raytao.runs.store import MemoryStore
 from raytao.setup.folder import claim, open_folder
 from raytao.setup.job import job_of
 from raytao.setup.resolve import resolve
 from raytao.setup.setup import Setup
 from raytao.tao import layout
 from raytao.testing.folder_run import Conditions, Sight, run_in_folder
+from raytao.testing.places import local
 
 HYPERBAND = (
     "network: toy\nbrain: {name: hyperband, R: 9, nu: 3, epoch_multiplier: 1, mode: sync}\n"
@@ -67,9 +69,9 @@ def killed_after(epochs: int, setup: Setup) -> None:
         if seen == epochs:
             raise Killed
 
-    setup.results.mkdir(exist_ok=True)
+    local(setup.results).mkdir(exist_ok=True)
     with pytest.raises(Killed):
-        run_in_folder(setup, LocalStore(setup.results), witness=witness)
+        run_in_folder(setup, store_at(setup.results), witness=witness)
 
 
 def states(setup: Setup) -> Iterator[tuple[RunState, Remaining]]:
@@ -154,15 +156,15 @@ def test_row_066_a_client_looks_every_15_seconds_and_ends_on_done_or_error(
     assert INDICATOR_SECONDS == 15.0
     setup = prepared(tmp_path, BAYESIAN)
     how = Conditions(draw_every=50, fails=lambda trial, epoch: breaks)
-    state = run_in_folder(setup, LocalStore(setup.results), how)
+    state = run_in_folder(setup, store_at(setup.results), how)
     assert job_of(setup, state, setup.results)["status"] == status
     watched = CliRunner().invoke(main, ["status", str(setup.results), "--watch"])
     assert watched.exit_code == 0  # it has ended
 
 
 def begin_on_a_thread(setup: Setup) -> threading.Thread:
-    store = LocalStore(setup.results)
-    setup.results.mkdir()
+    store = store_at(setup.results)
+    local(setup.results).mkdir()
     thread = threading.Thread(target=lambda: run_in_folder(setup, store), daemon=True)
     thread.start()
     return thread
@@ -170,7 +172,7 @@ def begin_on_a_thread(setup: Setup) -> threading.Thread:
 
 def test_row_067_polling_the_indicators_ends_and_never_meets_half_a_file(tmp_path: Path) -> None:
     setup = prepared(tmp_path, HYPERBAND)
-    files = [setup.results / name for name in ("automl_metadata.json", "controller.json")]
+    files = [local(setup.results / name) for name in ("automl_metadata.json", "controller.json")]
     run, left, seen = begin_on_a_thread(setup), 36.0, set()
     deadline = time.monotonic() + 9
     while left and time.monotonic() < deadline:
@@ -188,14 +190,14 @@ def test_row_067_polling_the_indicators_ends_and_never_meets_half_a_file(tmp_pat
 def test_row_067_polling_the_logs_shows_each_trial_s_after_the_other(tmp_path: Path) -> None:
     """``poll_automl_stats`` False; TAO's sentence about it says the opposite of what it does."""
     setup = prepared(tmp_path, BAYESIAN)
-    setup.results.mkdir()
+    local(setup.results).mkdir()
     shown = []
     with claim(setup.results):
         run = threading.Thread(
-            target=lambda: run_in_folder(setup, LocalStore(setup.results)), daemon=True
+            target=lambda: run_in_folder(setup, store_at(setup.results)), daemon=True
         )
         run.start()
-        while not (setup.results / layout.EVENTS).exists():
+        while not local(setup.results / layout.EVENTS).exists():
             time.sleep(0.01)
         for trial in range(4):
             command = ["logs", str(setup.results), "-n", str(trial), "--follow"]

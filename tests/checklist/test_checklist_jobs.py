@@ -12,8 +12,8 @@ import pytest
 from raytao.automl.stopping import ask_run
 from raytao.runs.events import Leased, Resumed, Started
 from raytao.runs.log import read_log
+from raytao.runs.place import store_at
 from raytao.runs.state import RunState
-from raytao.runs.store import LocalStore
 from raytao.setup.folder import read_state
 from raytao.setup.job import job_of
 from raytao.setup.request import Ask
@@ -22,6 +22,7 @@ from raytao.setup.setup import Setup
 from raytao.tao import layout
 from raytao.tao.payload import JobStatus
 from raytao.testing.folder_run import Conditions, Sight, run_in_folder
+from raytao.testing.places import local
 
 RUNS = {
     "hyperband": (
@@ -57,7 +58,7 @@ def cut_short(setup: Setup, epochs: int) -> RunState:
             raise Killed
 
     with pytest.raises(Killed):
-        run_in_folder(setup, LocalStore(setup.results), HOW, witness)
+        run_in_folder(setup, store_at(setup.results), HOW, witness)
     return read_state(setup.results)
 
 
@@ -76,7 +77,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The payload of a whole Hyperband run, in which recommendation 1 failed."""
     setup = prepared(tmp_path_factory.mktemp("run"), RUNS["hyperband"])
     how = replace(HOW, fails=lambda trial, epoch: trial == 1)
-    run_in_folder(setup, LocalStore(setup.results), how)
+    run_in_folder(setup, store_at(setup.results), how)
     return payload(setup)
 
 
@@ -90,12 +91,12 @@ def test_row_068_a_job_s_words_are_tao_s() -> None:
 
 def test_row_072_when_all_trials_fail_the_run_is_an_error_with_a_message(setup: Setup) -> None:
     how = replace(HOW, fails=lambda trial, epoch: True)
-    run_in_folder(setup, LocalStore(setup.results), how)
+    run_in_folder(setup, store_at(setup.results), how)
     told = payload(setup)
     assert told["status"] == "Error"
     assert told["result"]["detailed_status"]["status"] == "FAILURE"
     assert told["result"]["detailed_status"]["message"] == "no trial has a result"
-    assert not (setup.results / "best_model").exists()
+    assert not local(setup.results / "best_model").exists()
 
 
 def test_row_073_cancel_leaves_no_trial_running_and_starts_none(setup: Setup) -> None:
@@ -103,7 +104,7 @@ def test_row_073_cancel_leaves_no_trial_running_and_starts_none(setup: Setup) ->
     assert before.running()
     ask_run(Ask.CANCEL, setup.results, lambda line: None)
     seen: list[Sight] = []
-    after = run_in_folder(setup, LocalStore(setup.results), HOW, seen.append)
+    after = run_in_folder(setup, store_at(setup.results), HOW, seen.append)
     assert (after.running(), seen) == ([], [])
     assert len(after.trials) == len(before.trials)
     told = payload(setup)
@@ -112,7 +113,7 @@ def test_row_073_cancel_leaves_no_trial_running_and_starts_none(setup: Setup) ->
     experiments = told["automl_details"]["experiments"]
     assert left
     assert left == {int(n) for n, one in experiments.items() if one["status"] == "canceled"}
-    controller = json.loads((setup.results / layout.CONTROLLER).read_text())
+    controller = json.loads(local(setup.results / layout.CONTROLLER).read_text())
     assert left == {one["id"] for one in controller if one["status"] == "canceled"}
 
 
@@ -127,7 +128,7 @@ def test_row_074_pause_then_resume_loses_and_repeats_nothing(setup: Setup, tmp_p
         if sight.what == "trained":
             trained.append((sight.trial, sight.number))
 
-    store = LocalStore(setup.results)
+    store = store_at(setup.results)
     after = run_in_folder(setup, store, HOW, witness)
     told = payload(setup)
     assert (told["status"], told["id"]) == ("Done", paused["id"])
@@ -140,7 +141,7 @@ def test_row_074_pause_then_resume_loses_and_repeats_nothing(setup: Setup, tmp_p
     assert not known & set(trained)
     assert len(trained) == len(set(trained))
     other = prepared(tmp_path / "undisturbed", (tmp_path / "run.yaml").read_text())
-    undisturbed = run_in_folder(other, LocalStore(other.results), HOW)
+    undisturbed = run_in_folder(other, store_at(other.results), HOW)
     assert outline(after) == outline(undisturbed)
     starts = [r.event for r in read_log(store, layout.EVENTS) if isinstance(r.event, Started)]
     assert [start.trial for start in starts] == list(range(len(after.trials)))
@@ -152,7 +153,7 @@ def outline(state: RunState) -> list[tuple[dict[str, Any], int]]:
 
 def test_row_074_a_resumed_job_says_so_until_a_trial_has_started_again(setup: Setup) -> None:
     cut_short(setup, 5)
-    store = LocalStore(setup.results)
+    store = store_at(setup.results)
     run_in_folder(setup, store, HOW)
     records = read_log(store, layout.EVENTS)
     resumed = next(n for n, r in enumerate(records) if isinstance(r.event, Resumed))

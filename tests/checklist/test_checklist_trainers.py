@@ -12,6 +12,7 @@ from command_runs import CURVE, Bench
 from trainer_files import programs_on_path
 
 from raytao.networks.command import Command
+from raytao.runs.place import store_at
 from raytao.runs.store import LocalStore
 from raytao.setup.resolve import resolve
 from raytao.spec import Document
@@ -19,6 +20,7 @@ from raytao.tao.card import card_folders, read_card
 from raytao.tao.networks import find_network
 from raytao.tao.status import Status, read_status
 from raytao.testing.folder_run import Conditions, run_in_folder
+from raytao.testing.places import local
 from raytao.trials.messages import Ended, Event
 from raytao.trials.runner import run
 from raytao.trials.supervisor import Supervisor
@@ -107,8 +109,9 @@ def recommended(folder: Path, text: str, how: Conditions) -> list[Document]:
     """The whole specs of a run, in their order."""
     (folder / "run.yaml").write_text(text)
     setup = resolve(str(folder / "run.yaml"), [f"results_dir={folder / 'results'}"])
-    state = run_in_folder(setup, LocalStore(setup.results), how)
-    files = [setup.results / f"recommendation_{n}.protobuf" for n in sorted(state.trials)]
+    state = run_in_folder(setup, store_at(setup.results), how)
+    folder = local(setup.results)
+    files = [folder / f"recommendation_{n}.protobuf" for n in sorted(state.trials)]
     return [Document.load(file, format="protobuf") for file in files]
 
 

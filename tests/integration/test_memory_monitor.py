@@ -11,8 +11,8 @@ import ray
 from click.testing import CliRunner
 
 from raytao.cli.main import main
+from raytao.cluster.connect import QUIET
 from raytao.runs.state import Phase, RunState
-from raytao.tune.cluster import QUIET
 
 pytestmark = [pytest.mark.ray, pytest.mark.integration]
 
@@ -31,7 +31,7 @@ def _short_of_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("RAY_memory_usage_threshold", "0.001")
     monkeypatch.setenv("RAY_memory_monitor_refresh_ms", "6000")
-    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
+    ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()
 

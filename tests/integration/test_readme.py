@@ -62,7 +62,7 @@ def leave_a_run(folder: Path) -> None:
 
 def test_the_readmes_run_file_with_every_key_is_accepted(tmp_path: Path) -> None:
     blocks = re.findall(r"```yaml\n(.*?)```", README.read_text(), flags=re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     shutil.copy(configs() / "networks/image_classification/spec.yaml", tmp_path / "my_spec.yaml")
     (tmp_path / "run.yaml").write_text(blocks[1])
     leave_a_run(tmp_path / "results/earlier")
@@ -70,6 +70,16 @@ def test_the_readmes_run_file_with_every_key_is_accepted(tmp_path: Path) -> None
     for_trainers_of_others = {"command"}
     assert setup.settings.model_fields_set == set(Settings.model_fields) - for_trainers_of_others
     assert "model.depth" in setup.space.names
+
+
+def test_the_readmes_resources_depend_on_the_spec(tmp_path: Path) -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", README.read_text(), flags=re.DOTALL)
+    (block,) = (block for block in blocks if block.startswith("resources:"))
+    (tmp_path / "run.yaml").write_text(f"network: image_classification\n{block}")
+    resources = resolve(str(tmp_path / "run.yaml")).settings.resources
+    asked = {width: resources.of({"model": {"width": width}}) for width in (16, 96, 160)}
+    assert {width: request.gpus for width, request in asked.items()} == {16: 0.5, 96: 1, 160: 2}
+    assert [bool(request.labels) for request in asked.values()] == [False, False, True]
 
 
 def test_the_readmes_card_is_a_card(tmp_path: Path) -> None:

@@ -19,13 +19,13 @@ from click.testing import CliRunner, Result
 from faulty_network import HELPER
 
 from raytao.cli.main import main
+from raytao.cluster.connect import QUIET
 from raytao.runs.events import Event, Lost, Retried
 from raytao.runs.state import Phase, RunState
 from raytao.runs.store import LocalStore
 from raytao.tao import layout
 from raytao.trials.provenance import read_provenance
 from raytao.tune import launch
-from raytao.tune.cluster import QUIET
 from raytao.tune.watchdog import Watchdog
 
 pytestmark = [pytest.mark.ray, pytest.mark.integration, pytest.mark.timeout(180)]
@@ -43,7 +43,7 @@ def _cluster() -> Iterator[None]:
             patch.setenv(name, value)
         patch.setenv(*MARK)
         patch.setenv("PYTHONPATH", str(Path(__file__).parent))  # workers import faulty_network
-        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+        ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
         yield
         ray.shutdown()
 

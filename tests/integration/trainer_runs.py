@@ -19,9 +19,9 @@ from click.testing import CliRunner, Result
 from trainer_files import TRAINERS, programs_on_path
 
 from raytao.cli.main import main
+from raytao.cluster.connect import QUIET
 from raytao.runs.state import RunState
 from raytao.tao import layout
-from raytao.tune.cluster import QUIET
 
 MARK = "RAYTAO_TEST_TRAINER"
 """In the environment of every process of a trainer, however far it has gone."""

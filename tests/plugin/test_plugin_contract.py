@@ -52,6 +52,8 @@ class Recorder:
     seed: int = 3
     threads: int = 1
     gpus: int = 0
+    rank: int = 0
+    world: int = 1
     should_stop: bool = False
     metric: str = "val_r2"
     workspace: Path = Path("this trainer needs none")
@@ -61,6 +63,9 @@ class Recorder:
     @property
     def epochs(self) -> range:
         return range(self.start_epoch + 1, self.stop_epoch + 1)
+
+    def gpu_memory_share(self, total: int) -> float:
+        return 1.0
 
     def is_best(self, metrics: Mapping[str, float]) -> bool:
         return all(metrics["val_r2"] > past["val_r2"] for past in self.reports.values())

@@ -13,6 +13,7 @@ from raytao.runs.log import read_log
 from raytao.runs.store import MemoryStore
 from raytao.setup.resolve import resolve
 from raytao.setup.setup import Setup
+from raytao.testing.places import local
 from raytao.testing.simulator import LOG_KEY, simulate
 from raytao.testing.toy import curve
 
@@ -35,7 +36,7 @@ def make_setup(
     run = folder / "toy.yaml"
     run.write_text(RUN.format(results=folder / results, tracking=tracking))
     setup = resolve(str(run))
-    setup.results.mkdir(exist_ok=True)
+    local(setup.results).mkdir(exist_ok=True)
     return setup
 
 

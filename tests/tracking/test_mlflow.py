@@ -19,9 +19,11 @@ from hypothesis import strategies as st
 
 from raytao.runs.events import Event, Reported, Resumed, Started
 from raytao.runs.log import EventLog, Record
+from raytao.runs.place import Place
 from raytao.runs.state import Phase, RunState
 from raytao.runs.store import LocalStore
 from raytao.setup.setup import Setup
+from raytao.testing.places import local
 from raytao.tracking import open_tracking
 from raytao.tracking.ledger import PARENT_TAG, name
 from raytao.tracking.mlflow import ARTIFACTS, DATABASE
@@ -69,7 +71,7 @@ class Notebook:
         return search
 
 
-def read(database: Path) -> Notebook:
+def read(database: Place) -> Notebook:
     """Read back all runs with MLflow's own client."""
     from mlflow import MlflowClient
 
@@ -127,9 +129,9 @@ def follow(setup: Setup, known: Log, live: Log = ()) -> list[str]:
 
 def furnished(setup: Setup, database: Path) -> Setup:
     """A results folder with a database that holds no run, a model and a table."""
-    shutil.copy(database, setup.results / DATABASE)
+    shutil.copy(database, local(setup.results / DATABASE))
     for key, data in MODEL.items():
-        file = setup.results / key
+        file = local(setup.results / key)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(data)
     return setup
@@ -342,7 +344,7 @@ def test_a_server_that_does_not_answer_is_said_once_without_its_password(
 def test_a_driver_hears_nothing_of_mlflow_and_only_the_results_folder_is_written(
     setup: Setup, log: Log, tmp_path: Path
 ) -> None:
-    (setup.results / DATABASE).unlink()
+    local(setup.results / DATABASE).unlink()
     events = EventLog(LocalStore(tmp_path), "log")
     for event in log:
         events.add(event)
