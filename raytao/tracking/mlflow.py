@@ -18,12 +18,16 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 from urllib.parse import quote
 
 import raytao
+from raytao.errors import SettingsError
 from raytao.runs.events import Event, Reported, Started
+from raytao.runs.place import store_at
 from raytao.runs.state import Phase, RunState, TrialState
+from raytao.runs.store import LocalStore, Store
 from raytao.setup.settings import Tracking as TrackingSettings
 from raytao.setup.setup import Setup
 from raytao.spec import flatten
@@ -88,8 +92,16 @@ class MLflow(Tracker):
         import_module("mlflow")
         hush_this_thread()
         uri = self.settings.uri or os.environ.get("MLFLOW_TRACKING_URI")
-        artifacts = None if uri else (self._results / ARTIFACTS).as_uri()
-        self._ledger = Ledger(uri or _database(self._results), self.settings.experiment, artifacts)
+        if uri:
+            self._ledger = Ledger(uri, self.settings.experiment, None)
+            return
+        if not isinstance(self._results, Path):
+            raise SettingsError(
+                f"MLflow's database cannot lie at {self._results}",
+                remedy="name a server: tracking.uri, or MLFLOW_TRACKING_URI",
+            )
+        artifacts = (self._results / ARTIFACTS).as_uri()
+        self._ledger = Ledger(_database(self._results), self.settings.experiment, artifacts)
 
     def event(self, event: Event, state: RunState) -> None:
         """See Tracker; the way of the best value is all that the state does not keep."""
@@ -192,12 +204,22 @@ class MLflow(Tracker):
         saved = "no model" if best is None else f"{best.trial}/{best.epoch}/{best.fidelity}"
         if parent.tags.get(SAVED_TAG) == saved:
             return
-        model = self._results / layout.BEST_MODEL
-        for file in sorted(path for path in model.rglob("*") if path.is_file()):
-            parent.attach(file, file.parent.relative_to(self._results).as_posix())
-        if (self._results / layout.CONTROLLER).is_file():
-            parent.attach(self._results / layout.CONTROLLER)
+        store = store_at(self._results)
+        for key in store.list(layout.BEST_MODEL):
+            self._attach(parent, store, key)
+        if store.size(layout.CONTROLLER) is not None:
+            self._attach(parent, store, layout.CONTROLLER)
         parent.write(tags={SAVED_TAG: saved})
+
+    def _attach(self, parent: Entry, store: Store, key: str) -> None:
+        """Copy a file of the run; MLflow takes it from a path, so an object is fetched first."""
+        folder = key.rpartition("/")[0]
+        if isinstance(self._results, Path):
+            parent.attach(self._results / key, folder)
+            return
+        with TemporaryDirectory(prefix="raytao_") as fetched:
+            LocalStore(Path(fetched)).replace(key, store.read(key) or b"")
+            parent.attach(Path(fetched) / key, folder)
 
 
 def _database(results: Path) -> str:
