@@ -89,8 +89,10 @@ class Moves:
             self._asked.discard(trial.trial_id)
             with suppress(RayError):
                 forget(trial.trial_id)
-        full = self._controller.state.busy >= self._controller.slots
-        if full or node in self._leaving:
+        state = self._controller.state
+        full = state.busy >= self._controller.slots
+        # Of a run that was stopped no lease follows, and what an idle actor has would train on.
+        if full or state.stopped is not None or node in self._leaving:
             _let_actor_go(tune_controller, trial)
 
     def _look_at_nodes(self, tune_controller: Any) -> None:

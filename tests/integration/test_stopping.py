@@ -207,21 +207,22 @@ def test_a_canceled_run_ends_at_once(tmp_path: Path) -> None:
 
 
 def test_budgets_end_a_run_well_and_can_be_raised(tmp_path: Path) -> None:
-    (tmp_path / "run.yaml").write_text(WIDE + "budget: {epochs: 7}\n")
+    # Epochs that are longer than the way of an order to end, on a busy machine too.
+    slow = WIDE.replace("train.sleep: 0.3", "train.sleep: 2")
+    (tmp_path / "run.yaml").write_text(slow + "budget: {epochs: 7}\n")
     results = tmp_path / "results"
     first = driver.command("run", "run.yaml", cwd=tmp_path)
     assert first.returncode == 0, first.stderr
     state = read_state(results)
-    assert 7 <= state.epochs <= 7 + 3 * 2  # what is trained before three trials hear of the end
-    spent = f"budget spent: {state.epochs} epochs"
-    assert state.finished in (Finished("Done", "budget spent: 7 epochs"), Finished("Done", spent))
+    assert state.epochs == 7
+    assert state.finished == Finished("Done", "budget spent: 7 epochs")
     assert state.tested is not None
-    assert f"Done ({state.finished.reason})" in first.stdout
+    assert "Done (budget spent: 7 epochs)" in first.stdout
 
     size = len(driver.records(results))
     again = driver.command("resume", "results", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
-    assert f"raytao resume results budget.epochs={2 * state.epochs}" in again.stderr
+    assert "raytao resume results budget.epochs=14" in again.stderr
     assert len(driver.records(results)) == size
 
     hours = state.driven / 3600 + 0.001  # the budget is of all resumptions: 3.6 s more
