@@ -11,7 +11,7 @@ answers with plausible nonsense. `LCBench` checks that training time rises with 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -35,7 +35,7 @@ INPUTS: Final = (
     "max_dropout",
 )
 """The surrogate's numbers after the epoch, in its order."""
-TIME, ACCURACY = 0, 1
+TIME, ACCURACY, BALANCED_ACCURACY = 0, 1, 3
 BLOCKS: Final = ((1, 6), (7, 18), (19, 52))
 """Curves are computed in these pieces, as the peers' were: other batch shapes round otherwise."""
 MOST_KNOWN: Final = 50_000
@@ -119,6 +119,11 @@ class LCBench:
             self._known[key] = (out[:, ACCURACY], out[:, TIME])
         return self._known[key]
 
+    def after(self, epoch: int, task: str, configurations: Sequence[Params]) -> Curve:
+        """All that the surrogate says of each configuration after one epoch, (n, measures)."""
+        rows = [[epoch, *(params[name] for name in INPUTS)] for params in configurations]
+        return self._run(task, np.array(rows, dtype=np.float32)).astype(np.float64)
+
     def regret(self, task: str, accuracy: float) -> float:
         """Normalised regret x 100 of an accuracy in percent."""
         bounds = self.bounds[task]
@@ -129,6 +134,9 @@ class LCBench:
             [[e, *(params[name] for name in INPUTS)] for e in range(low, high + 1)],
             dtype=np.float32,
         )
+        return self._run(task, rows)
+
+    def _run(self, task: str, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         codes = np.full((len(rows), 1), self._codes[task], dtype=np.int32)
         given = {self._rows: rows, self._task_code: codes}
         answer: NDArray[np.float32] = self._session.run(None, given)[0]

@@ -1,9 +1,9 @@
 """Real trainings on small tables: a choice of four models, each with parameters of its own.
 
 Random forests, gradient boosting, support vector machines and networks of scikit-learn are
-trained on 5 development and 15 held-out tables, with a fidelity of 27 epochs: trees, stages, rows,
-passes. The metric is the area under the ROC curve on validation rows in percent: real, so not
-smooth. A configuration's whole curve is trained when it is first asked for, and kept on disk.
+trained on 11 development and 15 held-out tables, with a fidelity of 27 epochs: trees, stages,
+rows, passes. The metric is the area under the ROC curve on validation rows in percent: real, so
+not smooth. A configuration's whole curve is trained when it is first asked for, and kept on disk.
 
     python -m benchmarks.search.tabular fetch     # the held-out tables
     python -m benchmarks.search.tabular warm      # random configurations, ahead of a benchmark

@@ -1,8 +1,8 @@
 """Tables to train on: those inside scikit-learn, and those that two Debian packages bring.
 
-The development tasks need nothing but scikit-learn. The held-out ones come from the R packages
-mlbench (GPL-2) and kernlab (GPL-2), which carry tables of the UCI repository; ``fetch`` turns them
-into ``.npz`` files once, with pyreadr. No table is on both sides.
+The development tasks need nothing but scikit-learn, which draws six of them. The held-out ones
+come from the R packages mlbench (GPL-2) and kernlab (GPL-2), which carry tables of the UCI
+repository; ``fetch`` turns them into ``.npz`` files once, with pyreadr. No table is on both sides.
 """
 
 from __future__ import annotations
@@ -111,11 +111,67 @@ def _diabetes() -> tuple[Rows, Labels]:
     return _as_table(rows, np.searchsorted(np.quantile(target, [1 / 3, 2 / 3]), target))
 
 
+def _two_classes() -> tuple[Rows, Labels]:
+    """Clusters at a cube's corners: five columns that tell, five sums of them, ten of noise."""
+    table = datasets.make_classification(
+        2_000, 20, n_informative=5, n_redundant=5, flip_y=0.05, class_sep=0.7, random_state=1
+    )
+    return _as_table(*table)
+
+
+def _six_classes() -> tuple[Rows, Labels]:
+    """The same with a cluster a class, twelve columns that tell and 24 of noise."""
+    table = datasets.make_classification(
+        n_samples=2_000,
+        n_features=40,
+        n_informative=12,
+        n_redundant=4,
+        n_classes=6,
+        n_clusters_per_class=1,
+        class_sep=0.6,
+        random_state=2,
+    )
+    return _as_table(*table)
+
+
+def _ball() -> tuple[Rows, Labels]:
+    """Inside or outside a ball in ten dimensions (Hastie et al., 2009, 10.2)."""
+    rows, labels = datasets.make_hastie_10_2(2_000, random_state=3)
+    return _as_table(rows, labels > 0)
+
+
+def _shells() -> tuple[Rows, Labels]:
+    """Three shells of a normal distribution in eight dimensions."""
+    table = datasets.make_gaussian_quantiles(
+        n_samples=2_000, n_features=8, n_classes=3, random_state=4
+    )
+    return _as_table(*table)
+
+
+def _moons() -> tuple[Rows, Labels]:
+    """Two half moons that overlap, beside ten columns of noise."""
+    rows, labels = datasets.make_moons(2_000, noise=0.35, random_state=5)
+    noise = np.random.default_rng(5).normal(size=(len(rows), 10))
+    return _as_table(np.hstack([rows, noise]), labels)
+
+
+def _friedman() -> tuple[Rows, Labels]:
+    """Quarters of Friedman's first function, beside seven columns of noise."""
+    rows, target = datasets.make_friedman1(2_000, n_features=12, noise=1.0, random_state=6)
+    return _as_table(rows, np.searchsorted(np.quantile(target, [0.25, 0.5, 0.75]), target))
+
+
 EMBEDDED: Final[Mapping[str, Callable[[], tuple[Rows, Labels]]]] = {
+    "ball": _ball,
     "breast_cancer": _breast_cancer,
     "diabetes": _diabetes,
     "digits": _digits,
     "digits_parity": _digits_parity,
+    "friedman": _friedman,
+    "moons": _moons,
+    "shells": _shells,
+    "six_classes": _six_classes,
+    "two_classes": _two_classes,
     "wine_noisy": _wine_noisy,
 }
 """The development tasks."""

@@ -20,9 +20,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -34,6 +34,10 @@ class BrainSettings(BaseModel):
     """What a run file may say below ``brain:``; each brain brings its own subclass."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
+
+
+USERS_SPEC: Final = "user's spec"
+"""Why a run's first recommendation is trained, in every log."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ class Task:
     @property
     def given(self) -> tuple[Initial, ...]:
         """What people ask for first: trials 0, 1, …, the user's own spec in front."""
-        own = () if self.first is None else (Initial(self.first, "user's spec"),)
+        own = () if self.first is None else (Initial(self.first, USERS_SPEC),)
         return own + self.initial
 
 
@@ -122,6 +126,23 @@ class Plan:
             row.trials * (row.epochs - paid.get((row.bracket, row.rung - 1), 0))
             for row in self.rows
         )
+
+    @cached_property
+    def ladders(self) -> Mapping[int, tuple[PlanRow, ...]]:
+        """The rungs of each kind of bracket, by the epochs of its first; those alike as one."""
+        begins = {row.bracket: row.epochs for row in self.rows if row.rung == 0}
+        kinds: dict[int, dict[int, PlanRow]] = {}
+        for row in self.rows:
+            rungs = kinds.setdefault(begins.get(row.bracket, row.epochs), {})
+            same = rungs.get(row.epochs)
+            trials = row.trials + (same.trials if same else 0)
+            rungs[row.epochs] = replace(same or row, trials=trials)
+        return {begin: tuple(rungs.values()) for begin, rungs in kinds.items()}
+
+    @cached_property
+    def segments(self) -> int:
+        """How often a trial is sent to a rung."""
+        return sum(row.trials for row in self.rows)
 
     @cached_property
     def longest(self) -> int:

@@ -1,8 +1,10 @@
 """Bayesian optimisation: a Gaussian process over all parameters, and expected improvement.
 
 The first trial is the user's own spec, a few more fill the space; from then on each goes where
-the expected improvement over the best score is largest. Pending trials count as if they had
-turned out as predicted. Failed ones are no evidence, but a small distance is kept from them.
+the expected improvement over the best score is largest. Trials under way count at what they are
+expected to come to: by what they have reported, once that is a quarter of their epochs, and
+before by what the model predicts. Failed ones are no evidence, but a small distance is kept from
+them.
 
 Everything is computed anew from the table of trials, so that the same history gives the same
 suggestion, bit for bit.
@@ -11,6 +13,7 @@ suggestion, bit for bit.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import ClassVar, Final, Protocol
 
 from pydantic import Field, model_validator
@@ -67,7 +70,12 @@ class Bayesian(FullLength):
         self._compat = settings.compat
         if self._compat is not None:
             self._given = task.initial
-        self._proposer = _proposer(task, settings)
+        self._settings = settings
+
+    @cached_property
+    def _proposer(self) -> Proposer:
+        """Made for the first proposal: whoever asks for the plan waits for no numerics."""
+        return _proposer(self._task, self._settings)
 
     def suggest(self, trial: int) -> Suggestion:
         """See `Brain.suggest`; TAO's search waits for every result."""

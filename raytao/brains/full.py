@@ -5,11 +5,12 @@ The table is all the state there is; whatever else a brain knows is derived from
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import ClassVar, assert_never
+from typing import ClassVar, Final, assert_never
 
 from pydantic import Field
 from pydantic.aliases import AliasChoices
@@ -30,9 +31,27 @@ from raytao.types import (
     Wait,
 )
 
+MARKS: Final = tuple(sixteenth / 16 for sixteenth in range(4, 16))
+"""Shares of a full training after which a trial's best so far is noted: a dozen numbers, however
+long the training. See `raytao.brains.underway` for what they are good for, and why none is
+earlier."""
+
+
+def mark_epochs(epochs: int) -> tuple[int, ...]:
+    """The epochs of the marks in a training of ``epochs``, ascending; none is its last.
+
+    >>> mark_epochs(1), mark_epochs(4), mark_epochs(52)[:3]
+    ((), (1, 2, 3), (13, 17, 20))
+    """
+    return tuple(sorted({math.ceil(share * epochs) for share in MARKS} - {epochs}))
+
 
 class FullLengthSettings(BrainSettings):
-    """Settings of brains whose trials are all full trainings."""
+    """Settings of brains whose trials are all full trainings.
+
+    Args:
+        max_recommendations: full trainings in all (TAO: ``automl_max_recommendations``).
+    """
 
     max_recommendations: int = Field(
         default=20,
@@ -51,11 +70,19 @@ class Stage(Enum):
 
 @dataclass
 class Trial:
-    """One line of the table; ``best`` is the largest score over its epochs so far."""
+    """One line of the table.
+
+    Args:
+        params: its configuration.
+        stage: how far it has come.
+        best: the largest score over its epochs so far; None before the first.
+        marks: ``best`` by each of `mark_epochs` that it has come to; None where it is not known.
+    """
 
     params: Params
     stage: Stage = Stage.RUNNING
     best: float | None = None
+    marks: list[float | None] = field(default_factory=list)
 
 
 class FullLength(Brain):
@@ -70,6 +97,7 @@ class FullLength(Brain):
         self._task = task
         self._limit = settings.max_recommendations
         self._given = task.given
+        self._marks = mark_epochs(task.epochs)
         self._trials: list[Trial] = []
         self._running = 0
 
@@ -107,9 +135,9 @@ class FullLength(Brain):
                 self._end(trial, Stage.FAILED)
                 return Verdict(Decision.STOP)
             case Scored() as scored:
-                seen = scored.score
-                trial.best = seen if trial.best is None else max(trial.best, seen)
-                if observation.fidelity[EPOCHS] < self._task.epochs:
+                epoch = observation.fidelity[EPOCHS]
+                self._note(trial, epoch, scored.score)
+                if epoch < self._task.epochs:
                     return Verdict(Decision.CONTINUE)
                 self._end(trial, Stage.DONE)
                 return Verdict(Decision.STOP)
@@ -120,15 +148,20 @@ class FullLength(Brain):
         """The table of trials."""
         return {
             "trials": [
-                {"params": dict(line.params), "stage": line.stage.value, "best": line.best}
+                {
+                    "params": dict(line.params),
+                    "stage": line.stage.value,
+                    "best": line.best,
+                    "marks": list(line.marks),
+                }
                 for line in self._trials
             ]
         }
 
     def load_state(self, state: Json) -> None:
-        """See `Brain.load_state`."""
+        """See `Brain.load_state`; a state without marks is an older version's."""
         self._trials = [
-            Trial(dict(line["params"]), Stage(line["stage"]), line["best"])
+            Trial(dict(line["params"]), Stage(line["stage"]), line["best"], self._marks_of(line))
             for line in state["trials"]
         ]
         self._running = sum(line.stage is Stage.RUNNING for line in self._trials)
@@ -142,6 +175,21 @@ class FullLength(Brain):
         self._running += 1
         full: Mapping[str, int] = {EPOCHS: self._task.epochs}
         return Start(dict(params), budget=full, horizon=full, why=why)
+
+    def _note(self, trial: Trial, epoch: int, score: float) -> None:
+        """Take in a score; a mark that was passed without a report has the best before it."""
+        before = trial.best
+        trial.best = score if before is None else max(before, score)
+        for mark in self._marks[len(trial.marks) :]:
+            if mark > epoch:
+                break
+            trial.marks.append(trial.best if mark == epoch else before)
+
+    def _marks_of(self, line: Json) -> list[float | None]:
+        """Those of a state's line; where there are none, nobody knows at which epoch it is."""
+        if "marks" in line:
+            return list(line["marks"])
+        return [] if line["best"] is None else [None] * len(self._marks)
 
     def _end(self, trial: Trial, stage: Stage) -> None:
         trial.stage = stage

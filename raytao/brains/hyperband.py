@@ -20,7 +20,9 @@ not depend on who reports first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Final, Literal, Protocol
 
 from pydantic import Field, model_validator
@@ -31,7 +33,7 @@ from raytao.brains.climbing import Climbing
 from raytao.brains.ladders import Climb, Ladders
 from raytao.brains.rungs import Rule, adjust
 from raytao.brains.sampling import draws
-from raytao.brains.seen import Thinker
+from raytao.brains.seen import Seen, Thinker, Thoughts
 from raytao.types import Json, Observation, Params, Start, Suggestion, Verdict
 
 MOST_BRACKETS = 1_000
@@ -199,7 +201,7 @@ def _engine(task: Task, settings: HyperbandSettings) -> _Engine:
         overlap=settings.overlap,
     )
     draw = draws(task, settings.compat)
-    model = _foresight(task, climb.plan.longest) if "model" in _chosen(settings) else None
+    model = _Foresight(task, climb.plan.longest) if "model" in _chosen(settings) else None
     sampler = model if settings.sampler == "model" else None
     promoter = model if settings.promotion == "model" else None
     if settings.mode == "sync":
@@ -211,8 +213,24 @@ def _chosen(settings: HyperbandSettings) -> tuple[str, str]:
     return settings.sampler, settings.promotion
 
 
-def _foresight(task: Task, top: int) -> Thinker:
-    """The model; it loads SciPy, which nobody needs who draws and ranks."""
-    from raytao.brains.foresight import Foresight
+@dataclass(frozen=True)
+class _Foresight:
+    """The model, made when it first thinks: it loads SciPy, which a plan has no need of.
 
-    return Foresight(task, top)
+    Args:
+        task: what is searched.
+        top: epochs of the longest training.
+    """
+
+    task: Task
+    top: int
+
+    @cached_property
+    def _model(self) -> Thinker:
+        from raytao.brains.foresight import Foresight
+
+        return Foresight(self.task, self.top)
+
+    def think(self, trials: Sequence[Seen], heard: Sequence[int]) -> Thoughts:
+        """See `Thinker`."""
+        return self._model.think(trials, heard)

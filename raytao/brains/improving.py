@@ -5,7 +5,7 @@ A pure function of the table of trials: the same history gives the same suggesti
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,8 +15,10 @@ from raytao.brains.base import Task
 from raytao.brains.full import Stage, Trial
 from raytao.brains.gp.acquisition import ExpectedImprovement
 from raytao.brains.gp.believed import Belief, Believer, Known, milestone
+from raytao.brains.gp.choice import choice_of
 from raytao.brains.gp.features import Array, Features, Points
-from raytao.brains.gp.search import Search, sobol
+from raytao.brains.gp.search import Cell, Search, sobol
+from raytao.brains.underway import worths
 from raytao.types import Json, Params
 
 TRUSTED: Final = 0.5
@@ -31,12 +33,24 @@ SMOOTH: Final = 0.5
 
 @dataclass(frozen=True)
 class _History:
-    """The table of trials as points; ``numbers`` are those of the ``done`` ones."""
+    """The table of trials as points.
+
+    Args:
+        all: every trial's.
+        known: results and estimates of trials under way, in the order of trials.
+        numbers: the numbers of the known trials.
+        results: the results alone.
+        pending: running trials of which nothing is estimated yet.
+        running: all that run.
+        failed: trials that failed.
+    """
 
     all: Points
-    done: Known
+    known: Known
     numbers: Array
+    results: Known
     pending: Points
+    running: Points
     failed: Points
 
 
@@ -52,6 +66,7 @@ class Improving:
         self._task = task
         self._initial = initial
         self._features = Features(task.space)
+        self._choice = choice_of(task.space)
         self._believer = Believer(self._features, task.seed, smooth=SMOOTH)
         long = [one for one in task.evidence if one.epochs >= TRUSTED * task.epochs]
         known = self._features.points(one.params for one in long)
@@ -77,8 +92,8 @@ class Improving:
     def describe(self, history: Sequence[Trial]) -> Mapping[str, Json]:
         """TAO's keys: points of scored trials, then of pending ones, and the scores."""
         past = self._past(history)
-        points = np.vstack([past.done.points.x, past.pending.x])
-        return {"Xs": points.tolist(), "ys": past.done.scores.tolist()}
+        points = np.vstack([past.results.points.x, past.running.x])
+        return {"Xs": points.tolist(), "ys": past.results.scores.tolist()}
 
     def _design(self, trial: int, search: Search) -> tuple[Array, str] | None:
         """Point number ``trial`` of the seed's Sobol sequence, if it is an initial and new one."""
@@ -95,8 +110,8 @@ class Improving:
     ) -> tuple[Array, str] | None:
         """Where the model expects most; None if the scores say nothing or nothing is left."""
         known = Known(
-            Points.stacked([self._trusted.points, past.done.points]),
-            np.concatenate([self._trusted.scores, past.done.scores]),
+            Points.stacked([self._trusted.points, past.known.points]),
+            np.concatenate([self._trusted.scores, past.known.scores]),
         )
         trusted = len(self._trusted)
         early = int((past.numbers < milestone(trial + trusted) - trusted).sum())
@@ -107,10 +122,33 @@ class Improving:
         believed = belief.with_pending(self._features.embed(past.pending))
         surface = ExpectedImprovement(believed.models, believed.bests, belief.boldness)
         parents = known.points[np.argsort(-known.scores, kind="stable")]
-        stays = self._features.mixed and trial % AWAY
-        near = parents.x[0] if stays else None
-        point = search.maximise(surface, parents, rng, around=near)
-        return None if point is None else (point, self._told(point, belief, surface, past))
+        for within in self._places(past, known):
+            near = self._near(trial, parents, within)
+            point = search.maximise(surface, parents, rng, around=near, within=within)
+            if point is not None:
+                turn = "" if within is None else f"{self._named(point)} is due: "
+                return point, turn + self._told(point, belief, surface, past)
+        return None
+
+    def _places(self, past: _History, known: Known) -> Iterator[Cell | None]:
+        """Cells of options that are due; everywhere, if none is, or nothing of them is left."""
+        if self._choice is not None:
+            tried = np.vstack([self._trusted.points.x, past.all.x])
+            yield from map(self._choice.cell, self._choice.due(tried, known))
+        yield None
+
+    def _near(self, trial: int, parents: Points, within: Cell | None) -> Array | None:
+        """What is mostly not left by far, where there are categories: the best, or best within."""
+        if not (self._features.mixed and trial % AWAY):
+            return None
+        inside = parents if within is None else parents[within.holds(parents.x)]
+        return inside.x[0] if len(inside) else None
+
+    def _named(self, point: Array) -> str:
+        """The choice and its option at a point (d,)."""
+        assert self._choice is not None
+        name = self._task.space.columns[self._choice.coordinate].parameter
+        return f"{name} = {self._task.space.decode(point)[name]}"
 
     def _told(
         self, point: Array, belief: Belief, surface: ExpectedImprovement, past: _History
@@ -121,9 +159,11 @@ class Improving:
         mean, deviation = belief.predict(e)
         gain = float(np.exp(surface.value(e)[0])) * belief.scaled.scale
         trusted = f"{len(self._trusted)} trusted, " if len(self._trusted) else ""
+        estimates = len(past.known) - len(past.results)
+        estimated = f"{estimates} estimated under way, " if estimates else ""
         return (
             f"expected improvement {gain:.2g}: predicted score {mean[0]:.4g} ± {deviation[0]:.2g} "
-            f"({len(past.done)} results, {trusted}{len(past.pending)} pending)"
+            f"({len(past.results)} results, {trusted}{estimated}{len(past.pending)} pending)"
         )
 
     def _spread(
@@ -141,13 +181,16 @@ class Improving:
     def _past(self, history: Sequence[Trial]) -> _History:
         points = self._features.points(line.params for line in history)
         stages = np.array([line.stage for line in history], dtype=object)
-        done = stages == Stage.DONE
-        scores = [line.best for line in history if line.stage is Stage.DONE]
+        done, running = stages == Stage.DONE, stages == Stage.RUNNING
+        worth = np.array(worths(history), dtype=float)  # None becomes nan
+        known = ~np.isnan(worth)
         return _History(
             all=points,
-            done=Known(points[done], np.array(scores, dtype=float)),
-            numbers=np.flatnonzero(done).astype(float),
-            pending=points[stages == Stage.RUNNING],
+            known=Known(points[known], worth[known]),
+            numbers=np.flatnonzero(known).astype(float),
+            results=Known(points[done], worth[done]),
+            pending=points[running & ~known],
+            running=points[running],
             failed=points[stages == Stage.FAILED],
         )
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import numpy as np
-
 from raytao.brains.full import FullLength, FullLengthSettings
+from raytao.brains.sampling import generator
 from raytao.types import Params
 
 
@@ -24,5 +23,4 @@ class Random(FullLength):
     Settings: ClassVar[type[FullLengthSettings]] = FullLengthSettings
 
     def _propose(self, trial: int) -> tuple[Params, str]:
-        rng = np.random.default_rng([self._task.seed, trial])
-        return self._task.space.sample(rng), "random"
+        return self._task.space.sample(generator(self._task, trial)), "random"

@@ -27,6 +27,8 @@ def one_blas_thread() -> Iterator[None]:
     Most BLAS libraries have one bound for the process. The thread that set it first owns it until
     it leaves; what other threads ask for meanwhile is passed over.
     """
+    import numpy  # noqa: F401 - every brain draws with it: its library must be there to be told
+
     loaded = tuple(name for name in BRING_POOLS if name in sys.modules)
     with _pools(loaded).limit(limits=1):
         yield

@@ -225,7 +225,7 @@ class Cluster:
     def _deliver(self, lease: Lease, done: EpochDone) -> Decision:
         decision = self._timed(
             lambda: self._controller.report(
-                lease.trial, lease.attempt, done.epoch, done.metrics, done.seconds
+                lease.trial, lease.attempt, done.epoch, done.metrics, done.seconds, done.use
             )
         )
         self._answered(lease, done.epoch, decision)

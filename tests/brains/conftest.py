@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from raytao.brains.gp import believed, search
 from raytao.brains.threads import one_blas_thread
 
 ROOT = "nvidia_tao_core"
@@ -120,6 +121,17 @@ def one_core() -> Iterator[None]:
     """Brains think on one BLAS thread, as in a run: on a busy machine two mostly wait."""
     importlib.import_module("scipy.linalg")
     with one_blas_thread():
+        yield
+
+
+@pytest.fixture(scope="class")
+def small_search() -> Iterator[None]:
+    """For laws that do not depend on how well the acquisition is searched."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search, "GLOBAL_BITS", 5)
+        patch.setattr(search, "CHILDREN", 4)
+        patch.setattr(search, "STEPS", 2)
+        patch.setattr(believed, "AVERAGED", ((24, 2),))
         yield
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
 from itertools import combinations
 
 import numpy as np
@@ -14,7 +13,7 @@ from pydantic import ValidationError
 
 from raytao.brains.base import Brain, Evidence, Task
 from raytao.brains.bayesian import Bayesian, BayesianSettings
-from raytao.brains.gp import believed, search
+from raytao.brains.gp import search
 from raytao.brains.gp.features import Array, Features
 from raytao.brains.random import Random
 from raytao.space import Bool, Categorical, Float, Int, Ordered, Space
@@ -62,17 +61,6 @@ def fail(brain: Brain, trial: int) -> None:
 
 def best_score(run: Rehearsal, objective: Objective) -> float:
     return max(objective(begun.params, 1) for begun in run.starts)
-
-
-@pytest.fixture(scope="class")
-def small_search() -> Iterator[None]:
-    """The laws do not depend on how well the acquisition is searched."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(search, "GLOBAL_BITS", 5)
-        patch.setattr(search, "CHILDREN", 4)
-        patch.setattr(search, "STEPS", 2)
-        patch.setattr(believed, "AVERAGED", ((24, 2),))
-        yield
 
 
 @pytest.mark.usefixtures("small_search")

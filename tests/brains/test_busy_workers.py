@@ -157,10 +157,10 @@ class Run:
 
 @pytest.mark.parametrize("make", [at_random, by_rank, sync])
 def test_an_event_takes_as_many_operations_after_many_trials_as_after_few(make: Make) -> None:
-    run = Run(make(40))
-    run.grow(20)
+    run = Run(make(80))
+    run.grow(60)
     few = run.costs(40)
-    run.grow(200)
+    run.grow(240)
     many = run.costs(40)
     assert set(few) == set(many) == {"suggestion", "epoch", "last epoch", "what is left"}
     assert {kind: cost for kind, cost in many.items() if cost > 1.2 * few[kind]} == {}

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -43,6 +46,20 @@ def test_one_thread_inside_and_as_many_as_before_after_it() -> None:
     with one_blas_thread():
         assert pools() == {1}
     assert pools() == {MANY}
+
+
+def test_numpy_that_is_loaded_to_think_has_one_thread() -> None:
+    program = """
+from raytao.brains.threads import one_blas_thread
+from threadpoolctl import threadpool_info
+with one_blas_thread():
+    import numpy
+    print([pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"])
+"""
+    several = {**os.environ, "OPENBLAS_NUM_THREADS": str(MANY), "OMP_NUM_THREADS": str(MANY)}
+    command = [sys.executable, "-c", program]
+    run = subprocess.run(command, env=several, capture_output=True, text=True, check=True)
+    assert run.stdout == "[1]\n"
 
 
 def test_an_error_inside_gives_the_threads_back() -> None:

@@ -29,9 +29,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
-from typing import Final, Literal, TypeAlias
-
-import numpy as np
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from raytao.space import Space
 from raytao.space.cells import ANYWHERE
@@ -39,6 +37,9 @@ from raytao.space.conditions import FREE, Limits
 from raytao.space.options import Bool, Categorical, Option
 from raytao.space.parameters import Array, Float, Int, Parameter, is_number
 from raytao.types import Json, Params, ParamValue
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Compat: TypeAlias = Literal["tao5", "tao7"]
 
@@ -92,6 +93,8 @@ def tao_point(space: Space, params: Params, compat: Compat) -> Array:
 
     The other coordinates, and those of parameters that are absent, are 0.5.
     """
+    import numpy as np
+
     point = np.full(len(space.parameters), ANYWHERE)
     for place, parameter in enumerate(space.parameters):
         value = params.get(parameter.name)
@@ -215,7 +218,8 @@ def _drawn(parameter: Parameter, rng: np.random.Generator, compat: Compat) -> Pa
         case Int():
             return _rounded_up(parameter, int(rng.integers(parameter.low, parameter.high + 1)))
         case Categorical() if compat == "tao7" and parameter.weights is not None:
-            chances = np.array(parameter.weights) / sum(parameter.weights)
+            total = sum(parameter.weights)
+            chances = [weight / total for weight in parameter.weights]
             return parameter.options[int(rng.choice(len(chances), p=chances))]
         case Categorical():
             return parameter.options[int(rng.integers(len(parameter.options)))]

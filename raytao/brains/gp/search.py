@@ -7,6 +7,7 @@ candidates; what has cells (categories, ordered levels) is moved one at a time.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, Protocol
@@ -45,6 +46,32 @@ FAILED_RADIUS: Final = 0.05
 SAME: Final = 1e-9
 LAST_DRAWS: Final = 4096
 """Random draws before a space is taken to hold nothing new."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One option of a category: the points of which one coordinate lies between two edges.
+
+    Args:
+        coordinate: which one.
+        low: the cell's lower edge.
+        high: its upper edge.
+    """
+
+    coordinate: int
+    low: float
+    high: float
+
+    @property
+    def middle(self) -> float:
+        """Where the coordinate of a snapped point is."""
+        return (self.low + self.high) / 2
+
+    def holds(self, x: Array) -> Mask:
+        """Which of the points (n, d) lie in it: (n,)."""
+        place = x[:, self.coordinate]
+        inside: Mask = (self.low <= place) & (place <= self.high)
+        return inside
 
 
 class Surface(Protocol):
@@ -94,6 +121,7 @@ class Search:
         rng: np.random.Generator,
         *,
         around: Array | None = None,
+        within: Cell | None = None,
     ) -> Array | None:
         """The best new point found from everywhere and from around ``parents``.
 
@@ -103,6 +131,7 @@ class Search:
             rng: the only source of randomness.
             around: a snapped point (d,) that shall not be left by far: a box of numbers, and one
                 other category at most; None searches everywhere.
+            within: the only cell that is searched; None searches all.
 
         Returns:
             A snapped point (d,); None if no candidate was new.
@@ -115,12 +144,15 @@ class Search:
         else:
             low, high = np.clip(around - BOX, 0.0, 1.0), np.clip(around + BOX, 0.0, 1.0)
             raw = [self._beside(around, rng)]
-        level = self.features.levelled(np.vstack(raw))
+        candidates = np.vstack(raw)
+        if within is not None:
+            candidates[:, within.coordinate] = within.middle
+        level = self.features.levelled(candidates)
         order = np.argsort(-surface.value(self.features.embed(level)), kind="stable")
         starts = level[order[:CLIMBERS]]
         climbed = self._climbed(starts, surface, low, high)
         if around is None:
-            climbed = self._moved(climbed, surface, rng)
+            climbed = self._moved(climbed, surface, rng, within)
         found = self._best(Points.stacked([climbed, starts]), surface, avoid=True)
         if found is None:  # all of the best are known, or beside a failure: look at the rest
             found = self._best(level[order], surface, avoid=True)
@@ -159,14 +191,22 @@ class Search:
         )
         return moved(np.clip(result.x, *bounds.T))  # rounding may have left them by a digit
 
-    def _moved(self, points: Points, surface: Surface, rng: np.random.Generator) -> Points:
-        """Change one cell of the best point at a time, as long as that helps."""
-        if not self._cells:
+    def _moved(
+        self,
+        points: Points,
+        surface: Surface,
+        rng: np.random.Generator,
+        within: Cell | None,
+    ) -> Points:
+        """Change one cell of the best point at a time, as long as that helps, but not within."""
+        kept = None if within is None else within.coordinate
+        cells = [(j, middles) for j, middles in self._cells if j != kept]
+        if not cells:
             return points
         values = surface.value(self.features.embed(points))
         for _ in range(MOVES):
             best = int(np.argmax(values))
-            near = self.features.levelled(self._neighbours(points.x[best], rng))
+            near = self.features.levelled(_neighbours(points.x[best], cells, rng))
             heights = surface.value(self.features.embed(near))
             top = int(np.argmax(heights))
             if heights[top] <= values[best]:
@@ -176,18 +216,6 @@ class Search:
             points = Points.stacked([points, climbed])
             values = np.append(values, surface.value(self.features.embed(climbed)))
         return points
-
-    def _neighbours(self, point: Array, rng: np.random.Generator) -> Array:
-        """Points (k, d) with another cell in one coordinate; at most NEIGHBOURS of them."""
-        changes = [
-            (j, middle) for j, middles in self._cells for middle in middles if middle != point[j]
-        ]
-        if len(changes) > NEIGHBOURS:
-            changes = [changes[i] for i in rng.permutation(len(changes))[:NEIGHBOURS]]
-        near = np.repeat(point[None], len(changes), axis=0)
-        for row, (j, middle) in zip(near, changes, strict=True):
-            row[j] = middle
-        return near
 
     def _best(self, points: Points, surface: Surface, *, avoid: bool) -> Array | None:
         """The best of ``points``, snapped, that is new (and, to avoid, beside no failure)."""
@@ -253,3 +281,16 @@ class Search:
             changed = np.flatnonzero(rng.random(BESIDE) < 0.5)
             x[changed, rng.choice(np.flatnonzero(celled), len(changed))] = rng.random(len(changed))
         return x
+
+
+def _neighbours(
+    point: Array, cells: Sequence[tuple[int, list[float]]], rng: np.random.Generator
+) -> Array:
+    """Points (k, d) with another of the ``cells`` in one coordinate; at most NEIGHBOURS."""
+    changes = [(j, middle) for j, middles in cells for middle in middles if middle != point[j]]
+    if len(changes) > NEIGHBOURS:
+        changes = [changes[i] for i in rng.permutation(len(changes))[:NEIGHBOURS]]
+    near = np.repeat(point[None], len(changes), axis=0)
+    for row, (j, middle) in zip(near, changes, strict=True):
+        row[j] = middle
+    return near
