@@ -1,0 +1,1 @@
+"""What a run tells about its parameters: pure functions of its trials."""
