@@ -7,10 +7,13 @@ from 0; in the run they begin with ``first``.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from raytao.brains.base import Brain
 from raytao.brains.threads import one_blas_thread
 from raytao.types import EPOCHS, Observation, Outcome, Params, Start, Suggestion, Verdict
+
+if TYPE_CHECKING:
+    from raytao.brains.base import Brain
 
 
 @dataclass(frozen=True)

@@ -147,7 +147,13 @@ class Controller:
                 assert_never(other)
 
     def report(
-        self, trial: int, attempt: int, epoch: int, metrics: Mapping[str, float], seconds: float
+        self,
+        trial: int,
+        attempt: int,
+        epoch: int,
+        metrics: Mapping[str, float],
+        seconds: float,
+        use: Mapping[str, float] | None = None,
     ) -> Decision:
         """Take in an epoch's metrics; idempotent by epoch: the first report counts.
 
@@ -160,7 +166,7 @@ class Controller:
             return Decision.STOP
         if epoch != known.epochs + 1 or epoch > known.budget:
             return Decision.CONTINUE if epoch <= known.epochs else Decision.STOP
-        decision = self._learn(known, epoch, metrics, seconds)
+        decision = self._learn(known, epoch, metrics, seconds, use)
         if decision is Decision.CONTINUE and self.state.stopped is not None:
             self.give_back(trial, attempt)
             return Decision.STOP
@@ -362,10 +368,16 @@ class Controller:
         )
 
     def _learn(
-        self, known: TrialState, epoch: int, metrics: Mapping[str, float], seconds: float
+        self,
+        known: TrialState,
+        epoch: int,
+        metrics: Mapping[str, float],
+        seconds: float,
+        use: Mapping[str, float] | None = None,
     ) -> Decision:
         scored = {**metrics, SCORE: self._direction.score(metrics[self._metric])}
-        self._do(Reported(known.number, known.attempt, epoch, scored, round(seconds, 4)))
+        used = None if use is None else dict(use)
+        self._do(Reported(known.number, known.attempt, epoch, scored, round(seconds, 4), used))
         verdict = self._chapter.observe(known.number, epoch, Scored(scored))
         return self._settle(known.number, verdict)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Final
 
 from raytao.brains.base import Plan
 from raytao.runs.budget import RunBudget
-from raytao.runs.state import RunState
+from raytao.runs.forecast import Costs, seconds_left
+from raytao.runs.state import RunState, TrialState
 
 NO_BUDGET: Final = RunBudget()
 
@@ -21,13 +23,16 @@ SHORTEST: Final = 1e-3
 class Remaining:
     """``epochs`` still to train; ``seconds`` until the end, None before the first epoch.
 
-    ``budget``: what is used of the run's budget, for people; empty if it has none.
+    ``epoch_seconds`` is the mean of the last epochs, ``budget`` what is used of the run's budget,
+    for people; empty if it has none. ``slots`` and ``driven`` are what was asked with.
     """
 
     epochs: int
     seconds: float | None
     epoch_seconds: float | None
     budget: str = ""
+    slots: int = field(default=0, compare=False)
+    driven: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -53,10 +58,11 @@ def remaining(
 ) -> Remaining:
     """Estimate what is left of a run.
 
-    The time is (epochs left) × (mean time of recent epochs, evaluation and checkpoint included)
-    ÷ (slots that can be used), but never less than the longest chain of one trial's epochs.
-    Epochs that failed trials will not train are not waited for, and none are that the budget does
-    not pay for. A run that was stopped ends with the epochs that are under way.
+    The time is that of the plan, worked off by what epochs, starts, warm-ups and checkpoints have
+    taken so far, and by what is over of the epochs under way; see `raytao.runs.forecast`. Where
+    the budget does not pay for the whole plan, epochs take what the last ones took, and no longer
+    than the budget lasts. Epochs that failed trials will not train are not waited for. A run that
+    was stopped ends with the epochs that are under way.
 
     Args:
         state: the run.
@@ -67,20 +73,67 @@ def remaining(
     """
     driven = state.driven if driven is None else driven
     used, each = budget.used(state, driven), _epoch_seconds(state)
+
+    def left(epochs: int, seconds: float | None) -> Remaining:
+        return Remaining(epochs, seconds, each, used, slots, driven)
+
     if state.finished is not None:
-        return Remaining(0, 0.0, each, used)
-    epochs, seconds = budget.left(state, driven)
-    left = _planned(state, plan)
+        return left(0, 0.0)
+    most, seconds = budget.left(state, driven)
     if each is not None and seconds < math.inf:
-        epochs = min(epochs, math.ceil(seconds / max(each, SHORTEST)) * slots)
-    left = math.ceil(min(left, epochs))
+        most = min(most, math.ceil(seconds / max(each, SHORTEST)) * slots)
+    planned = _planned(state, plan)
+    epochs = math.ceil(min(planned, most))
     if each is None:
-        return Remaining(left, None, None, used)
-    chain = max((t.budget - t.epochs for t in state.running()), default=0)
-    rounds = max(math.ceil(left / max(1, slots)), min(chain, left))
+        return left(epochs, None)
     if state.stopped is not None:
-        rounds = min(1, left)
-    return Remaining(left, min(rounds * each, seconds), each, used)
+        needed = _until_all_leave(state, driven) + _measuring(state)
+    else:
+        needed = seconds_left(state, plan, max(1, slots), planned, driven) + _measuring(state)
+        if epochs < planned:
+            needed = min(needed, math.ceil(epochs / max(1, slots)) * each)
+    return left(epochs, min(needed, seconds))
+
+
+@dataclass(frozen=True)
+class Segment:
+    """How far a trial is on the way to its rung: a share of its epochs, 0 to 1, and seconds."""
+
+    done: float
+    seconds: float | None
+
+
+def segment(state: RunState, trial: TrialState, driven: float) -> Segment:
+    """The segment that a running trial is in, the epoch under way included.
+
+    Nobody knows how long it takes before the run's first epoch.
+    """
+    whole_epochs = trial.epochs / max(1, trial.budget)
+    if not state.recent:
+        return Segment(whole_epochs, None)
+    costs = Costs.of(state.pace)
+    part = costs.part_of_epoch(trial, driven)
+    return Segment((trial.epochs + part) / max(1, trial.budget), costs.rest(trial, driven))
+
+
+def _until_all_leave(state: RunState, driven: float) -> float:
+    costs = Costs.of(state.pace)
+    return max((costs.epoch_under_way(t, driven) for t in state.running()), default=0.0)
+
+
+def _measuring(state: RunState) -> float:
+    """Seconds of the measurement on the test set: the last one's, or its process's start."""
+    canceled = state.stopped is not None and state.stopped.cancel
+    if state.measured or canceled or not _is_measured(state):
+        return 0.0
+    return state.pace.start if state.pace.evaluation is None else state.pace.evaluation
+
+
+def _is_measured(state: RunState) -> bool:
+    """Whether the winner will be; a run that was not opened by `raytao.setup` does not say."""
+    setup = state.opened.setup if state.opened else None
+    settings = setup.get("settings") if isinstance(setup, Mapping) else None
+    return isinstance(settings, Mapping) and settings.get("evaluate") is True
 
 
 def _planned(state: RunState, plan: Plan) -> int:

@@ -5,8 +5,8 @@ The log is the truth. ``RunState`` is its fold; TAO's files are drawings of that
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
+from functools import cache
 from typing import Any, ClassVar, TypeAlias, get_args, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
@@ -19,7 +19,8 @@ FORMAT = 2
 
 1: the first. 2: a line says how long its driver has been up; `Resumed` says the format from there
 on; `Changed`, `Retried`, `Returned`, `Stopped` and `Repaired` are new. A field that a reader does
-not know is passed over: what only tells people more (`Started.saw`) is no new format.
+not know is passed over: what only tells people more (`Started.saw`, `Reported.use`) is no new
+format.
 """
 
 
@@ -123,7 +124,10 @@ class Placed:
 
 @dataclass(frozen=True)
 class Reported:
-    """Metrics after ``epoch`` epochs; ``seconds`` is what that epoch took."""
+    """Metrics after ``epoch`` epochs; ``seconds`` is what that epoch took.
+
+    ``use`` tells people what it used of its machine, see `raytao.trials.use`; None: not known.
+    """
 
     kind: ClassVar[str] = "reported"
     trial: int
@@ -131,6 +135,7 @@ class Reported:
     epoch: int
     metrics: dict[str, float]
     seconds: float
+    use: dict[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -250,8 +255,10 @@ Event: TypeAlias = (
 KINDS: dict[str, type[Event]] = {cls.kind: cls for cls in get_args(Event)}
 
 
-def _reader(cls: type[Event]) -> type[BaseModel]:
-    """A model of the fields of ``cls``, which checks their types."""
+@cache
+def _reader(kind: str) -> type[BaseModel]:
+    """A model of an event's fields, which checks their types; made for the first of its kind."""
+    cls = KINDS[kind]
     hints = get_type_hints(cls)
     wanted: dict[str, Any] = {f.name: (hints[f.name], _default(f)) for f in fields(cls)}
     return create_model(cls.__name__, __config__=ConfigDict(strict=True), **wanted)
@@ -261,9 +268,6 @@ def _default(one: Field[Any]) -> Any:
     if one.default_factory is not MISSING:
         return FieldInfo(default_factory=one.default_factory)
     return ... if one.default is MISSING else one.default
-
-
-_READERS: Mapping[str, type[BaseModel]] = {kind: _reader(cls) for kind, cls in KINDS.items()}
 
 
 def to_json(event: Event) -> dict[str, Json]:
@@ -282,7 +286,7 @@ def from_json(record: dict[str, Json]) -> Event:
     if cls is None:
         raise ValueError(f"unknown kind of record {kind!r}")
     try:
-        checked = _READERS[cls.kind].model_validate(record)
+        checked = _reader(cls.kind).model_validate(record)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(key) for key in first["loc"])

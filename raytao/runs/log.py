@@ -146,6 +146,54 @@ def examine_log(store: Store, key: str) -> tuple[list[Record], Damage | None]:
     return records, None
 
 
+class LogFollower:
+    """Reads what a log has got since it was read last; only that is parsed.
+
+    Args:
+        store: where the log is.
+        key: its name there.
+        known: records that the reader has already.
+    """
+
+    def __init__(self, store: Store, key: str, known: int = 0) -> None:
+        self._store = store
+        self._key = key
+        self._known = known
+        self._size = self._seen = 0
+        self._last = b""
+
+    def news(self) -> tuple[list[Record], bool]:
+        """The records that are new, and whether they are the whole of another log, or a cut one.
+
+        A last line that is not whole yet is left for the next time.
+
+        Raises:
+            DamagedRun: if a line is torn or out of order.
+            NewerRun: if the log is of a newer format.
+        """
+        size = self._store.size(self._key) or 0
+        if size == self._size:
+            return [], False
+        data = self._store.read(self._key) or b""
+        self._size = size
+        anew = data[: self._seen][-len(self._last) :] != self._last if self._seen else False
+        if anew:
+            self._known = self._seen = 0
+        skipped = self._known if not self._seen else 0
+        *lines, _ = data[self._seen :].split(b"\n")
+        self._seen += sum(len(line) + 1 for line in lines)
+        self._last = lines[-1] + b"\n" if lines else self._last
+        return [self._parsed(line) for line in lines[skipped:]], anew
+
+    def _parsed(self, line: bytes) -> Record:
+        try:
+            record = _parse(self._key, line, expected=self._known)
+        except ValueError as error:
+            raise DamagedRun(f"{self._key}:{self._known + 1}: {error}") from error
+        self._known += 1
+        return record
+
+
 def mend_tail(store: Store, key: str) -> int:
     """Remove a torn last line, so that the next append starts on a line of its own.
 

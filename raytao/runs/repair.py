@@ -10,8 +10,8 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
-from raytao.brains.base import Brain
 from raytao.errors import DamagedRun
 from raytao.runs.events import Opened, Repaired, Started
 from raytao.runs.log import Record, examine_log, seal
@@ -19,7 +19,10 @@ from raytao.runs.replay import replay
 from raytao.runs.state import RunState
 from raytao.runs.store import Store
 
-BrainOf = Callable[[Opened], Brain]
+if TYPE_CHECKING:
+    from raytao.brains.base import Brain
+
+BrainOf: TypeAlias = "Callable[[Opened], Brain]"
 """Makes the brain of a run from what it is."""
 
 

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from raytao.brains.base import Brain
 from raytao.errors import DamagedRun
 from raytao.runs.chapter import Chapter
 from raytao.runs.events import Broke, Changed, Judged, Repaired, Reported, Started
 from raytao.runs.log import Record
 from raytao.runs.records import is_decision, judged, told
 from raytao.types import Failed, Outcome, Scored, Verdict
+
+if TYPE_CHECKING:
+    from raytao.brains.base import Brain
 
 
 def replay(records: Sequence[Record], brain: Brain) -> tuple[int, Verdict] | None:

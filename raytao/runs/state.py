@@ -36,6 +36,7 @@ from raytao.runs.events import (
     Tested,
 )
 from raytao.runs.log import Record
+from raytao.runs.pace import Pace
 from raytao.runs.trial import Best, Phase, TrialState
 from raytao.types import EPOCHS, SCORE, Decision, Direction
 
@@ -63,6 +64,8 @@ class RunState:
     ``alike`` failures in a row had one cause and reason, ``last_failure``, with no rung between.
     ``epochs`` were trained by all trials together, ``before`` by those of earlier searches;
     ``granted`` are all that trials may train, of which failed ones of this search ``spared`` some.
+    ``leads`` has the best value and the epochs trained by then, whenever it became another one.
+    ``at`` is when the last record was written, by the wall clock.
     """
 
     def __init__(self) -> None:
@@ -85,7 +88,9 @@ class RunState:
         self._leaders: dict[bool, Best | None] = {False: None, True: None}
         self.last_failure = ("", "")
         self._void_attempts = 0
-        self._driven_before = self._up = 0.0
+        self.at = self._driven_before = self._up = 0.0
+        self.pace = Pace()
+        self.leads: list[tuple[int, float]] = []
 
     @classmethod
     def fold(cls, records: Iterable[Record]) -> RunState:
@@ -106,7 +111,8 @@ class RunState:
             DamagedRun: if it cannot follow on those before it.
         """
         if record.up < self._up:  # another driver's first one, whatever it tells
-            self._driven_before, self._up = self.driven, 0.0
+            self._driven_before = self.driven
+        self._up, self.at = record.up, record.at
         try:
             self.apply(record.event)
         except (LookupError, ValueError, TypeError) as error:
@@ -115,7 +121,6 @@ class RunState:
                 f"it: {error}. The log was edited.",
                 record=record.seq,
             ) from error
-        self._up = record.up
 
     def apply(self, event: Event) -> None:
         """Take in one event."""
@@ -133,6 +138,10 @@ class RunState:
                 self._move(self.trials[event.trial], event)
             case other:
                 assert_never(other)
+        self.pace.take(event, self.trials, self.driven, self.busy)
+        best = self.incumbent
+        if best is not None and (not self.leads or self.leads[-1][1] != best.value):
+            self.leads.append((self.epochs, best.value))
 
     def add(self, trial: TrialState) -> None:
         """Take in a trial as it is: a new one, or one of a run that has no log."""
@@ -218,6 +227,8 @@ class RunState:
     def _change(self, event: Changed) -> None:
         if self.opened is None:
             raise ValueError("nothing was opened")
+        if event.metric != self.opened.metric:
+            self.leads.clear()
         self.opened = replace(
             self.opened, setup=event.setup, metric=event.metric, direction=event.direction
         )
@@ -269,6 +280,7 @@ class RunState:
             if name not in event.metrics:
                 raise ValueError(f"no {name!r} among its metrics")
         trial.history[event.epoch] = event.metrics
+        trial.use = event.use
         trial.losses = trial.nodes_lost = 0  # what speaks against a trial has no epoch between
         self.recent.append(event.seconds)
         self.gpu_seconds += event.seconds * (trial.place.gpus if trial.place else 0.0)

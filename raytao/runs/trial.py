@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -47,6 +48,8 @@ class TrialState:
     best_epoch: int | None = None
     place: Placed | None = None
     failure: Broke | None = None
+    use: Mapping[str, float] | None = None
+    """What its last epoch used of its machine, where that is known."""
     changed: int = 0
     """How many events the run had when one last changed something here."""
 

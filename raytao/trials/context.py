@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
@@ -20,6 +20,7 @@ from raytao.runs.resources import ResourceRequest
 from raytao.tao.layout import WORKSPACE
 from raytao.trials.folder import ExperimentFolder, Resumed
 from raytao.trials.messages import Broken, Event, FailureKind, Job
+from raytao.trials.use import UseMeter
 from raytao.types import SCORE
 
 MOST_METRICS: Final = 1000
@@ -207,6 +208,7 @@ class TrialContext(JobContext):
         self._emit = emit
         self._stop = stop
         self._staged: bytes | None = None
+        self._use = UseMeter(self.gpus)
         self._epoch_began = time.monotonic()
         self._told_what_is_left_out = False
         self.broken: Broken | None = None
@@ -249,7 +251,7 @@ class TrialContext(JobContext):
         done = self._folder.add(numbers, seconds, self._staged)
         saved, self._staged = self._staged is not None, None
         self._epoch_began = time.monotonic()
-        self._emit(done)
+        self._emit(replace(done, use=self._use.read()))
         if saved and epoch < self.stop_epoch and self._stop.after_epoch():
             self._leave()
 

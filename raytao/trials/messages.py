@@ -118,11 +118,15 @@ class Job:
 
 @dataclass(frozen=True)
 class EpochDone:
-    """An epoch is trained and durable. ``seconds`` is its wall time."""
+    """An epoch is trained and durable. ``seconds`` is its wall time.
+
+    ``use`` is what it used of its machine, where that is known; see `raytao.trials.use`.
+    """
 
     epoch: int
     metrics: Mapping[str, float]
     seconds: float
+    use: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True)

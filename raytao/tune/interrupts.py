@@ -28,7 +28,9 @@ PATIENCE_SECONDS: Final = 15.0
 
 STOPPING: Final = "stopping: no new work, trials end, what they reported is kept; again: at once"
 
-_SHOW_CURSOR: Final = b"\x1b[?25h\n"
+AT_ONCE: Final = "ended at once: what trials reported is kept"
+
+_SHOW_CURSOR: Final = "\x1b[?25h\n"
 _OVER: Final = b"\0"
 
 
@@ -54,7 +56,7 @@ class Interrupts:
 
     Args:
         say: takes one line for people; called on another thread.
-        farewell: the last line, if the process must be ended by force.
+        farewell: ends the last line, if the process must be ended by force.
         patience: seconds that an orderly stop may take.
     """
 
@@ -68,6 +70,7 @@ class Interrupts:
         main = threading.current_thread() is threading.main_thread()
         numbers = [n for n in SIGNALS if main and not _is_left_alone(n)]
         self._before = {number: signal.getsignal(number) for number in numbers}
+        self._farewell = farewell
         self._watch = _Watch(say, farewell, patience) if main and not _in_kernel() else None
 
     def __enter__(self) -> Interrupts:
@@ -109,7 +112,7 @@ class Interrupts:
         elif self._watch is None:
             raise KeyboardInterrupt
         else:
-            leave(signum)
+            leave(signum, f"{AT_ONCE}; {self._farewell}")
 
 
 class _Watch:
@@ -150,7 +153,7 @@ class _Watch:
                 if number == _OVER[0]:
                     return
                 if number in SIGNALS and self._first is not None:
-                    leave(number)
+                    leave(number, f"{AT_ONCE}; {self._farewell}")
                 if number in SIGNALS:
                     self._first = number
                     deadline = time.monotonic() + self._patience
@@ -163,19 +166,29 @@ class _Watch:
         threading.Thread(target=self._say, args=(STOPPING,), daemon=True).start()
 
     def _give_up(self, number: int) -> None:
-        late = f"Ray did not end within {self._patience:g} s; {self._farewell}"
+        leave(number, f"Ray did not end within {self._patience:g} s; {self._farewell}")
+
+
+_LEAVING: Final = threading.RLock()
+"""Both threads that hear a signal may leave for it: one of them says so."""
+
+
+def leave(number: int, last: str) -> None:
+    """End this process and its Ray now; every decision is in the log, trials end by themselves.
+
+    Args:
+        number: the signal that it is for.
+        last: a line for people, unless stderr would take it only later.
+    """
+    with _LEAVING:
+        kill_local_ray()
         with suppress(OSError):
-            os.write(2, f"{late}\n".encode())
-        leave(number)
-
-
-def leave(number: int) -> None:
-    """End this process and its Ray now; every decision is in the log, trials end by themselves."""
-    kill_local_ray()
-    with suppress(OSError):
-        if os.isatty(2):
-            os.write(2, _SHOW_CURSOR)  # a live table hides it
-    os._exit(128 + number)
+            shown = _SHOW_CURSOR if os.isatty(2) else ""  # a live table hides it
+            stderr = select.poll()
+            stderr.register(2, select.POLLOUT)
+            if stderr.poll(0):
+                os.write(2, f"{shown}{last}\n".encode())
+        os._exit(128 + number)
 
 
 def _is_left_alone(number: signal.Signals) -> bool:

@@ -140,8 +140,9 @@ class LeaseBook(NotSaved):
     def deliver(self, work: Work, event: Event) -> Decision:
         """Tell the controller what a child told."""
         match work, event:
-            case Lease(), EpochDone(epoch=epoch, metrics=metrics, seconds=seconds):
-                return self.controller.report(work.trial, work.attempt, epoch, metrics, seconds)
+            case Lease(), EpochDone() as done:
+                told = (done.epoch, done.metrics, done.seconds, done.use)
+                return self.controller.report(work.trial, work.attempt, *told)
             case _, Broken(kind=FailureKind.STORAGE, reason=reason):
                 self.abandon(reason)
             case Lease(), Broken(kind=FailureKind.KILLED, reason=reason):

@@ -52,7 +52,7 @@ SPACE = Space([Float("lr", 1e-4, 1e-1, log=True), Float("momentum", 0.0, 0.99)])
 CURVES = LearningCurves(SPACE)
 OPENED = Opened({}, "loss", Direction.MINIMIZE.value, "1.0")
 RETRIES = Retries(failures=1, losses=2)
-CLOCKS = {"_up", "_driven_before"}
+CLOCKS = {"_up", "_driven_before", "at", "pace"}
 """What a state knows from the times of records, not from their events."""
 
 

@@ -52,8 +52,14 @@ def expected(golden: Path) -> dict[str, Any]:
     return found
 
 
+ESTIMATE = "Estimated time for automl completion"
+"""A guess, which a later version may make better; that it makes one is what counts."""
+
+
 def missing(told: Json, now: Json, place: str = "") -> list[str]:
     """Where ``now`` does not say all that ``told`` says; it may say more."""
+    if place.endswith(ESTIMATE):
+        return [] if isinstance(now, str) else [f"{place}: {told!r} -> {now!r}"]
     if isinstance(told, dict) and isinstance(now, dict):
         lost = [f"{place}.{key} is gone" for key in told if key not in now]
         both = [key for key in told if key in now]

@@ -179,14 +179,14 @@ def test_what_is_left_is_no_more_than_the_budget_pays_for() -> None:
     drive.report(0, 2.0)
     state = drive.controller.state
 
-    def left(budget: RunBudget, driven: float = 2.0) -> tuple[int, float | None]:
+    def left(budget: RunBudget, driven: float | None = None) -> tuple[int, float | None]:
         found = remaining(state, plan, 1, budget, driven)
-        return found.epochs, found.seconds and round(found.seconds, 3)
+        return found.epochs, found.seconds and round(found.seconds, 1)
 
     assert left(RunBudget()) == (11, 22.0)
     assert left(RunBudget(epochs=5)) == (4, 8.0)
-    assert left(RunBudget(hours=7 / HOUR)) == (3, 5.0)
-    assert left(RunBudget(hours=1 / HOUR)) == (0, 0.0)
+    assert left(RunBudget(hours=7 / HOUR), 2.0) == (3, 5.0)
+    assert left(RunBudget(hours=1 / HOUR), 2.0) == (0, 0.0)
     assert remaining(state, plan, 1, RunBudget(epochs=5)).budget == "1 of 5 epochs"
     drive.controller.stop("enough")
     assert left(RunBudget()) == (1, 2.0)

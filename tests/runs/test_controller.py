@@ -166,14 +166,16 @@ class TestCommitting:
         assert final(continued) == final(simulate(hyperband(), CURVES).controller)
 
     def test_the_listener_is_told_every_event_after_the_state_took_it_in(self) -> None:
-        store, told = MemoryStore(), list[Event]()
+        store, told, at = MemoryStore(), list[Event](), list[float]()
 
         def listen(event: Event, state: RunState) -> None:
             told.append(event)
+            at.append(state.at)
             assert state.next_seq == len(told) + 1
 
         drive(opened(hyperband(), store, listen=listen), seed=0)
         assert [OPENED, *told] == logged(store)
+        assert at == [record.at for record in read_log(store, LOG_KEY)][1:]
 
 
 class TestLeases:

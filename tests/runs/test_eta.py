@@ -109,15 +109,19 @@ def test_before_the_first_epoch_nobody_knows_how_long() -> None:
     assert remaining(fold(*running(0)), FIVE_BY_FOUR, 1) == Remaining(20, None, None)
 
 
-def test_the_time_is_epochs_left_by_their_mean_time_shared_by_the_slots() -> None:
-    state = fold(*running(0, 2.0, 4.0), *running(1, 3.0))
-    assert remaining(state, FIVE_BY_FOUR, 1) == Remaining(17, 17 * 3.0, 3.0)
-    assert remaining(state, FIVE_BY_FOUR, 2) == Remaining(17, 9 * 3.0, 3.0)
+def test_the_time_is_that_of_every_trial_at_its_own_pace_shared_by_the_slots() -> None:
+    alone = fold(*running(0, 3.0, 3.0))
+    assert remaining(alone, FIVE_BY_FOUR, 1) == Remaining(18, 18 * 3.0, 3.0)
+    two = fold(*running(0, 3.0, 3.0), *running(1, 5.0, 5.0))
+    # Those to come are as fast as those known, in turn: 4 epochs of 5 s, of 3 s, of 5 s.
+    # Slot 1: trial 0 until 6 s, a new one until 26 s; slot 2: until 10, 22 and 42 s.
+    assert remaining(two, FIVE_BY_FOUR, 2) == Remaining(16, 42.0, 4.0)
 
 
 def test_it_takes_no_less_than_the_longest_trial_still_needs() -> None:
     state = fold(*running(0, 2.0))
-    assert remaining(state, FIVE_BY_FOUR, 100) == Remaining(19, 3 * 2.0, 2.0)
+    fresh = 4 * 2.0
+    assert remaining(state, FIVE_BY_FOUR, 100) == Remaining(19, fresh, 2.0)
 
 
 def test_epochs_of_a_failed_trial_are_not_waited_for() -> None:

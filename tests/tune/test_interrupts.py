@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from types import FrameType
 
 import pytest
 
-from raytao.tune.interrupts import SIGNALS, STOPPING, Interrupted, Interrupts
+from raytao.tune.interrupts import AT_ONCE, SIGNALS, STOPPING, Interrupted, Interrupts
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -49,7 +51,10 @@ def test_a_second_signal_ends_the_process() -> None:
         "    signal.raise_signal(signal.SIGTERM)\n"
         "    signal.raise_signal(signal.SIGTERM)\n"
     )
-    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 143
+    command = [sys.executable, "-c", script]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 143
+    assert ended.stderr.count(f"{AT_ONCE}; stopped\n") == 1
 
 
 def test_the_first_signal_is_answered_at_once_with_a_line() -> None:
@@ -95,6 +100,24 @@ with Interrupts(print, "go on with: raytao resume r", patience={patience}):
 def test_a_second_signal_ends_the_process_even_while_its_main_thread_is_held_up() -> None:
     ended = run(HELD_UP.format(patience=60), signal.SIGTERM, signal.SIGINT)
     assert ended.returncode == 128 + signal.SIGINT
+    assert ended.stderr == f"{AT_ONCE}; go on with: raytao resume r\n"
+
+
+def test_a_farewell_that_nobody_takes_keeps_no_process() -> None:
+    """Its stderr is a pipe that is full, or one whose reader has left."""
+    script = "from raytao.tune.interrupts import leave\nleave(2, 'the last line')\n"
+    ours, theirs = os.pipe()
+    os.set_blocking(theirs, False)
+    with suppress(BlockingIOError):
+        while os.write(theirs, bytes(4096)):
+            pass
+    os.set_blocking(theirs, True)
+    command = [sys.executable, "-c", script]
+    full = subprocess.run(command, stderr=theirs, check=False, timeout=9)
+    os.close(ours)
+    left = subprocess.run(command, stderr=theirs, check=False, timeout=9)
+    os.close(theirs)
+    assert (full.returncode, left.returncode) == (130, 130)
 
 
 def test_an_orderly_stop_that_takes_too_long_is_ended_with_the_resume_line() -> None:
