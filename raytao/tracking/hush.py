@@ -1,4 +1,4 @@
-"""MLflow without its chatter: on the tracker's thread, and as far as its switches go."""
+"""MLflow without its chatter and its patience: as far as its switches go, and by thread."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ SWITCHES = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_DISABLE_AGENT_HINT": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }
-"""Read by MLflow when it is imported, or when a run ends; what the user has set stays."""
+"""Read by MLflow when it is imported, when it asks a server, or when a run ends; what the user has
+set stays. A server that is away for longer than about 15 s is told afterwards, by `raytao sync`:
+MLflow itself would try for minutes, and the end of a run would wait for it."""
 
 TALKERS = ("mlflow", "alembic")
 
@@ -23,18 +27,23 @@ def switch_off() -> None:
 
 
 def hush_this_thread() -> None:
-    """Keep log records of this thread from MLflow's handlers; those of other threads pass."""
-    silence = _Silence(threading.current_thread())
+    """Keep MLflow's log records of this thread from its handlers; all other records pass."""
+    this = threading.current_thread()
     for talker in TALKERS:
         for handler in logging.getLogger(talker).handlers:
-            handler.addFilter(silence)
+            if not any(
+                isinstance(one, _Silence) and one.thread is this for one in handler.filters
+            ):
+                handler.addFilter(_Silence(this))
 
 
 class _Silence(logging.Filter):
+    """Stops what MLflow says in one thread; a handler may be that of other packages as well."""
+
     def __init__(self, thread: threading.Thread) -> None:
         super().__init__()
-        self._thread = thread
+        self.thread = thread
 
     def filter(self, record: logging.LogRecord) -> bool:
-        del record
-        return threading.current_thread() is not self._thread
+        says_it = record.name.partition(".")[0] in TALKERS
+        return not says_it or threading.current_thread() is not self.thread

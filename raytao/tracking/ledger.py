@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from raytao.redact import redact
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import Experiment, Run
 
 NAME_LENGTH: Final = 250
 PARAM_LENGTH: Final = 6000
@@ -32,15 +32,23 @@ RUNNING: Final = "RUNNING"
 """The one status that is not an end."""
 
 PARENT_TAG: Final = "mlflow.parentRunId"
+NOTE_TAG: Final = "mlflow.note.content"
+"""The description of a run, in Markdown."""
+
+KIND: Final = {"mlflow.experimentKind": "custom_model_development"}
+"""Of an experiment: MLflow's pages begin with runs, not with traces of language models."""
+
+SOURCE: Final = {"mlflow.source.name": "raytao", "mlflow.source.type": "LOCAL"}
 
 
 @dataclass(frozen=True)
 class Point:
-    """A metric's value at a step."""
+    """A metric's value at a step; ``at`` is when it was measured, as Unix time."""
 
     key: str
     step: int
     value: float
+    at: float
 
 
 class Entry:
@@ -49,14 +57,18 @@ class Entry:
     Args:
         client: where the run lives.
         run: as MLflow returned it.
+        told: counts what is written.
         fresh: whether it was just created, so that no metric can be in it.
     """
 
-    def __init__(self, client: MlflowClient, run: Run, *, fresh: bool) -> None:
+    def __init__(
+        self, client: MlflowClient, run: Run, told: Counter[str], *, fresh: bool = False
+    ) -> None:
         self.id: str = run.info.run_id
         self.status: str = run.info.status
         self.tags: dict[str, str] = dict(run.data.tags)
         self._client = client
+        self._told = told
         self._params = set(run.data.params)
         self._unread = set() if fresh else set(run.data.metrics)
         self._steps: dict[str, int] = {}
@@ -90,24 +102,27 @@ class Entry:
         new_params = {k: v for k, v in spelled.items() if k not in self._params}
         new_points = [p for p in points if p.step > self.last_step(p.key)]
         self._log(new_tags, new_params, new_points)
+        self._told.update(tags=len(new_tags), params=len(new_params), points=len(new_points))
         self.tags |= new_tags
         self._params |= new_params.keys()
         for point in new_points:
             self._steps[name(point.key)] = point.step
 
-    def mark(self, status: str) -> None:
-        """Set the run's status, if it is another; all but RUNNING note the time it ended."""
+    def mark(self, status: str, at: float) -> None:
+        """Set the run's status, if it is another; all but RUNNING note ``at`` as its end."""
         if status == self.status:
             return
         if status == RUNNING:
             self._client.update_run(self.id, status=status)
         else:
-            self._client.set_terminated(self.id, status)
+            self._client.set_terminated(self.id, status, end_time=_milliseconds(at))
         self.status = status
+        self._told["statuses"] += 1
 
     def attach(self, file: Path, folder: str = "") -> None:
         """Copy a file to the run's artefacts, below ``folder``; one that is there is replaced."""
         self._client.log_artifact(self.id, str(file), folder or None)
+        self._told["files"] += 1
 
     def _log(
         self, tags: Mapping[str, str], params: Mapping[str, str], points: Sequence[Point]
@@ -115,8 +130,7 @@ class Entry:
         """One request, or as many as the limits ask for."""
         from mlflow.entities import Metric, Param, RunTag
 
-        now = int(time.time() * 1000)
-        metrics = [Metric(name(p.key), p.value, now, p.step) for p in points]
+        metrics = [Metric(name(p.key), p.value, _milliseconds(p.at), p.step) for p in points]
         kept_params = [Param(key, value) for key, value in params.items()]
         kept_tags = [RunTag(key, value) for key, value in tags.items()]
         while metrics or kept_params or kept_tags:
@@ -139,53 +153,79 @@ class Ledger:
         uri: the tracking server or database.
         experiment: its name; made if there is none.
         artifacts: where a new experiment keeps its files; None leaves that to the server.
+        told: counts what is written.
+
+    Attributes:
+        client: for what is not of a run.
+        experiment: its id.
+        files_at: where its runs keep their files.
     """
 
-    def __init__(self, uri: str, experiment: str, artifacts: str | None) -> None:
+    def __init__(
+        self, uri: str, experiment: str, artifacts: str | None, told: Counter[str]
+    ) -> None:
         from mlflow import MlflowClient
 
-        self._client = MlflowClient(tracking_uri=uri)
-        self._experiment = self._find_or_make(experiment, artifacts)
+        self.client = MlflowClient(tracking_uri=uri)
+        found = self._find_or_make(experiment, artifacts)
+        self.experiment = str(found.experiment_id)
+        self.files_at = str(found.artifact_location)
+        self._told = told
 
     def find(self, tag: str, value: str) -> Entry | None:
         """The run with a tag of that value; the latest, should there be several."""
         found = self._search(f"tags.`{tag}` = '{value}'")
-        return Entry(self._client, found[0], fresh=False) if found else None
+        return Entry(self.client, found[0], self._told) if found else None
 
     def children(self, parent: Entry, tag: str) -> dict[str, Entry]:
         """The runs below ``parent``, by their value of ``tag``."""
         found = self._search(f"tags.`{PARENT_TAG}` = '{parent.id}'")
-        entries = (Entry(self._client, run, fresh=False) for run in found)
+        entries = (Entry(self.client, run, self._told) for run in found)
         return {entry.tags[tag]: entry for entry in entries if tag in entry.tags}
 
-    def make(self, title: str, tags: Mapping[str, str], parent: Entry | None = None) -> Entry:
-        """A new run; RUNNING from now on."""
+    def make(
+        self, title: str, tags: Mapping[str, str], at: float, parent: Entry | None = None
+    ) -> Entry:
+        """A new run that began at ``at``; RUNNING from now on."""
         below = {} if parent is None else {PARENT_TAG: parent.id}
-        run = self._client.create_run(self._experiment, tags={**tags, **below}, run_name=title)
-        return Entry(self._client, run, fresh=True)
+        run = self.client.create_run(
+            self.experiment,
+            start_time=_milliseconds(at),
+            tags={**SOURCE, **tags, **below},
+            run_name=title,
+        )
+        self._told["runs"] += 1
+        return Entry(self.client, run, self._told, fresh=True)
 
     def _search(self, filter_string: str) -> list[Run]:
         runs: list[Run] = []
         token: str | None = None
         while True:
-            page = self._client.search_runs([self._experiment], filter_string, page_token=token)
+            page = self.client.search_runs([self.experiment], filter_string, page_token=token)
             runs += page
             token = page.token
             if not token:
                 return runs
 
-    def _find_or_make(self, title: str, artifacts: str | None) -> str:
+    def _find_or_make(self, title: str, artifacts: str | None) -> Experiment:
         from mlflow.exceptions import MlflowException
 
-        known = self._client.get_experiment_by_name(title)
-        if known is None:
-            try:
-                return str(self._client.create_experiment(title, artifact_location=artifacts))
-            except MlflowException:
-                known = self._client.get_experiment_by_name(title)  # another driver was faster
-                if known is None:
-                    raise
-        return str(known.experiment_id)
+        known = self.client.get_experiment_by_name(title)
+        if known is not None:
+            return known
+        try:
+            self.client.create_experiment(title, artifact_location=artifacts, tags=KIND)
+        except MlflowException:
+            known = self.client.get_experiment_by_name(title)
+            if known is None:  # else another driver was faster
+                raise
+        made = self.client.get_experiment_by_name(title)
+        assert made is not None
+        return made
+
+
+def _milliseconds(at: float) -> int:
+    return int(at * 1000)
 
 
 def name(text: str) -> str:

@@ -10,9 +10,10 @@ import pytest
 from raytao.runs.events import Event, Finished
 from raytao.runs.events import Tested as Measured  # pytest would collect a Test…
 from raytao.runs.log import read_log
-from raytao.runs.store import MemoryStore
+from raytao.runs.store import LocalStore, MemoryStore
 from raytao.setup.resolve import resolve
 from raytao.setup.setup import Setup
+from raytao.testing.folder_run import Conditions, run_in_folder
 from raytao.testing.places import local
 from raytao.testing.simulator import LOG_KEY, simulate
 from raytao.testing.toy import curve
@@ -59,3 +60,15 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> tuple[Event, ...]:
     assert best is not None
     assert isinstance(last, Finished)
     return (*events, Measured(best.trial, best.epoch, {"test_value": 0.75}), last)
+
+
+@pytest.fixture(scope="session")
+def untracked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results folder of a run that no tracker was told of: trial 4 fails. Copy it to write."""
+    setup = make_setup(tmp_path_factory.mktemp("untracked"), tracking="null")
+    results = local(setup.results)
+    state = run_in_folder(
+        setup, LocalStore(results), Conditions(slots=4, fails=lambda trial, _epoch: trial == 4)
+    )
+    assert state.finished is not None
+    return results

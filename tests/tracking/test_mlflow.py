@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -25,8 +26,9 @@ from raytao.runs.store import LocalStore
 from raytao.setup.setup import Setup
 from raytao.testing.places import local
 from raytao.tracking import open_tracking
-from raytao.tracking.ledger import PARENT_TAG, name
+from raytao.tracking.ledger import NOTE_TAG, PARENT_TAG, name
 from raytao.tracking.mlflow import ARTIFACTS, DATABASE
+from raytao.tracking.said import where_in_mlflow
 
 pytestmark = [
     pytest.mark.timeout(60),  # importing MLflow and making its database takes seconds
@@ -36,6 +38,8 @@ pytestmark = [
 MakeSetup = Callable[..., Setup]
 Log = tuple[Event, ...]
 Page = dict[str, Any]
+
+BEGAN = 1_700_000_000
 
 MODEL = {
     "best_model/recommendation_3.yaml": b"model: {x: 0.3}\n",
@@ -53,7 +57,7 @@ from raytao.setup.resolve import resolve
 from raytao.tracking import open_tracking
 run = Path(sys.argv[1])
 tracking = open_tracking(resolve(str(run)), print)
-tracking.start([record.event for record in read_log(LocalStore(run.parent), "log")])
+tracking.start(read_log(LocalStore(run.parent), "log"))
 tracking.close()
 """
 
@@ -62,6 +66,7 @@ tracking.close()
 class Notebook:
     """What MLflow holds: the searches, and the recommendations by name."""
 
+    pages: list[Page]
     searches: list[Page]
     recommendations: dict[str, Page]
 
@@ -84,7 +89,7 @@ def read(database: Place) -> Notebook:
     assert {one["tags"][PARENT_TAG] for one in below} <= {one["id"] for one in searches}
     by_name = {one["name"]: one for one in below}
     assert len(by_name) == len(below) or len(searches) > 1
-    return Notebook(searches, by_name)
+    return Notebook(pages, searches, by_name)
 
 
 def page(client: Any, run: Any) -> Page:
@@ -93,12 +98,15 @@ def page(client: Any, run: Any) -> Page:
         "id": run.info.run_id,
         "name": run.info.run_name,
         "status": run.info.status,
+        "started": run.info.start_time,
         "ended": run.info.end_time,
         "files": Path(unquote(urlparse(run.info.artifact_uri).path)),
         "tags": run.data.tags,
         "params": run.data.params,
         "written": {key: [m.timestamp for m in points] for key, points in history.items()},
-        "metrics": {key: [(m.step, m.value) for m in points] for key, points in history.items()},
+        "metrics": {
+            key: sorted((m.step, m.value) for m in points) for key, points in history.items()
+        },
     }
 
 
@@ -107,24 +115,30 @@ def lasting(notebook: Notebook) -> dict[str, Page]:
     kept = {}
     for title, one in {"search": notebook.search, **notebook.recommendations}.items():
         tags = {key: value for key, value in one["tags"].items() if key != PARENT_TAG}
+        tags[NOTE_TAG] = tags[NOTE_TAG].partition("\n- results")[0]
         kept[title] = {key: one[key] for key in ("name", "status", "params", "metrics")} | tags
     return kept
 
 
+def logged(events: Log) -> list[Record]:
+    """One event a second."""
+    return [Record(n, BEGAN + n, event) for n, event in enumerate(events)]
+
+
 def folded(events: Log) -> RunState:
-    return RunState.fold(Record(n, 0.0, event) for n, event in enumerate(events))
+    return RunState.fold(logged(events))
 
 
 def follow(setup: Setup, known: Log, live: Log = ()) -> list[str]:
-    """One driver's life; returns what the user was told."""
+    """One driver's life; returns what the user was told, but that it takes a moment."""
     said: list[str] = []
     tracking = open_tracking(setup, said.append)
     assert tracking is not None
-    tracking.start(known)
+    tracking.start(logged(known))
     for event in live:
-        tracking.event(event)
+        tracking.event(event, time.time())
     tracking.close(50)
-    return said
+    return [line for line in said if not line.startswith("telling MLflow ")]
 
 
 def furnished(setup: Setup, database: Path) -> Setup:
@@ -179,8 +193,9 @@ def test_every_epoch_of_every_recommendation_is_there_once(notebook: Notebook, l
     assert notebook.recommendations.keys() == {f"recommendation_{n}" for n in trials}
     for number, trial in trials.items():
         values = [(epoch, metrics["value"]) for epoch, metrics in trial.history.items()]
+        best = [(n, v) for n, v in values if all(v > earlier for _, earlier in values[: n - 1])]
         found = notebook.recommendations[f"recommendation_{number}"]["metrics"]
-        assert found == ({"value": values} if values else {})
+        assert found == ({"value": values, "best_value": best} if values else {})
 
 
 def test_a_recommendation_shows_its_params_and_how_it_ended(notebook: Notebook, log: Log) -> None:
@@ -224,6 +239,12 @@ def test_the_search_shows_what_it_is_and_how_its_best_value_came_about(
         "raytao.direction": "maximize",
     }
     assert search["tags"].items() >= tags.items()
+    assert search["tags"]["raytao.model"].startswith("files only: ")
+    described = search["tags"][NOTE_TAG]
+    winner = state.incumbent
+    assert winner is not None
+    assert f"best: **{winner.value:.6g}**, recommendation {winner.trial}" in described
+    assert "test set, measured once: test\\_value 0.75" in described
 
 
 def test_the_best_model_is_kept_to_the_byte_inside_the_results(
@@ -264,11 +285,39 @@ def test_while_it_goes_on_a_resumed_run_is_running_again(setup: Setup, log: Log)
     said: list[str] = []
     tracking = open_tracking(setup, said.append)
     assert tracking is not None
-    tracking.start(log[:30])
+    tracking.start(logged(log[:30]))
     while read(setup.results / DATABASE).search["status"] != "RUNNING":
         assert said == []
     tracking.close()
     assert read(setup.results / DATABASE).search["status"] == "KILLED"
+
+
+def test_what_shows_the_run_is_told_as_the_user_names_its_folder(
+    setup: Setup, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = local(setup.results)
+    monkeypatch.chdir(folder.parent)
+    named = replace(setup, results=Path(folder.name))
+    tracking = open_tracking(named, lambda line: None)
+    assert tracking is not None
+    tracking.start(logged(log[:9]))
+    assert tracking.where() == []
+    tracking.close(50)
+    command = f"mlflow ui --backend-store-uri sqlite:///{folder.name}/{DATABASE}"
+    assert tracking.where() == [f"MLflow       {command}"]
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("http://host:5000/", "http://host:5000/#/experiments/1/runs/ab"),
+        ("sqlite:////data/my runs.db", "mlflow ui --backend-store-uri 'sqlite:////data/my "),
+        ("mysql+pymysql://db/runs", "mlflow ui --backend-store-uri mysql+pymysql://db/runs"),
+        ("databricks", "run ab of experiment 1 in databricks"),
+    ],
+)
+def test_a_page_is_named_for_a_server_and_a_command_for_a_database(uri: str, shown: str) -> None:
+    assert where_in_mlflow(uri, "1", "ab").startswith(shown)
 
 
 def test_two_runs_of_one_name_do_not_mix(setup: Setup, log: Log) -> None:
@@ -286,7 +335,8 @@ def test_values_too_long_and_names_too_odd_for_mlflow_are_fitted(setup: Setup, l
     assert follow(setup, (), (started, leased, report)) == []
     shown = read(setup.results / DATABASE).recommendations["recommendation_0"]
     assert shown["params"] == {"model.x": "x" * 6000, "größe _mm__": "1"}
-    assert shown["metrics"] == {"value": [(1, 0.5)], "mAP_0.5": [(1, 0.25)]}
+    values = {"value": [(1, 0.5)], "best_value": [(1, 0.5)], "mAP_0.5": [(1, 0.25)]}
+    assert shown["metrics"] == values
     assert shown["tags"]["raytao.why"] == "y" * 5000
 
 
@@ -334,11 +384,56 @@ def test_a_server_that_does_not_answer_is_said_once_without_its_password(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://ursula:hunter2@127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    (said,) = follow(setup, (), log[1:9])
+    said, later = follow(setup, (), log[1:9])
     assert said.startswith("MLflow tracking is off: MlflowException: ")
     assert said.endswith("; the run goes on")
     assert "hunter2" not in said
     assert "ursula" not in said
+    assert later == f"what MLflow missed is told by: raytao sync {setup.results}"
+
+
+@pytest.mark.parametrize("uri", ["mlruns", "file:///tmp/mlruns"])
+def test_a_plain_folder_is_refused_with_what_to_write_instead(
+    uri: str, make_setup: MakeSetup, tmp_path: Path, log: Log
+) -> None:
+    setup = make_setup(tmp_path, f"{{name: 'raytao.tracking.mlflow:MLflow', uri: '{uri}'}}")
+    said = follow(setup, log[:9])[0]
+    assert f"MLflow keeps no runs in plain folders any more: {uri} name a database" in said
+
+
+def test_times_are_those_of_the_log(
+    whole: Setup, make_setup: MakeSetup, tmp_path: Path, log: Log
+) -> None:
+    shutil.copy(local(whole.results / DATABASE), tmp_path / "other.db")
+    chosen = f"{{name: 'raytao.tracking.mlflow:MLflow', uri: 'sqlite:///{tmp_path}/other.db'}}"
+    retold = [replace(e, job_id=e.job_id[::-1]) if isinstance(e, Started) else e for e in log]
+    assert follow(make_setup(tmp_path, chosen), tuple(retold)) == []
+    found = [
+        one for one in read(tmp_path / "other.db").pages if one["started"] < (BEGAN + 999) * 1e3
+    ]
+    assert len(found) == 1 + len(folded(log).trials)
+    search = next(one for one in found if PARENT_TAG not in one["tags"])
+    assert (search["started"], search["ended"]) == (
+        BEGAN * 1000 + 1000,
+        (BEGAN + len(log) - 1) * 1000,
+    )
+    written = {(n, e.trial, e.epoch) for n, e in enumerate(log) if isinstance(e, Reported)}
+    by_name = {one["name"]: one for one in found}
+    for n, trial, epoch in written:
+        assert (
+            by_name[f"recommendation_{trial}"]["written"]["value"][epoch - 1] == (BEGAN + n) * 1000
+        )
+
+
+def test_a_database_that_was_moved_is_refused_before_files_go_to_the_old_place(
+    whole: Setup, make_setup: MakeSetup, tmp_path: Path, log: Log
+) -> None:
+    setup = make_setup(tmp_path)
+    shutil.copy(local(whole.results / DATABASE), local(setup.results / DATABASE))
+    said, later = follow(setup, log)
+    assert f"was made in {whole.results}, and its links lead there" in said
+    assert later.endswith(f"raytao sync {setup.results}")
+    local(setup.results / DATABASE).unlink()
 
 
 def test_a_driver_hears_nothing_of_mlflow_and_only_the_results_folder_is_written(
@@ -361,6 +456,7 @@ def test_a_driver_hears_nothing_of_mlflow_and_only_the_results_folder_is_written
         text=True,
         check=False,
     )
-    assert (driver.stdout, driver.stderr, driver.returncode) == ("", "", 0)
+    assert driver.stdout in ("", "telling MLflow the rest …\n")  # how fast MLflow starts
+    assert (driver.stderr, driver.returncode) == ("", 0)
     assert list(home.iterdir()) == []
     assert len(read(setup.results / DATABASE).recommendations) == len(folded(log).trials)
