@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from raytao.errors import SettingsError
-from raytao.report.progress import header
+from raytao.report.live.progress import header
 from raytao.runs.eta import Remaining
 from raytao.runs.events import Event
 from raytao.runs.log import Record, read_log
@@ -25,7 +25,7 @@ from raytao.setup.schedule import forecast
 from raytao.setup.setup import Setup
 from raytao.spec import flatten, told_as_written
 from raytao.tao import layout
-from raytao.tracking import Tracking, open_tracking
+from raytao.tracking import Trackings, open_tracking
 
 Say = Callable[[str], None]
 Watch = Callable[[Setup], AbstractContextManager[Observer]]
@@ -37,10 +37,14 @@ PATIENCE_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended; ``seconds`` is None if it had ended before."""
+    """How a run ended; ``seconds`` is None if it had ended before.
+
+    ``told`` is a line for each tracker that has everything, with the place where it can be seen.
+    """
 
     state: RunState
     seconds: float | None
+    told: Sequence[str] = ()
 
 
 def conduct(
@@ -110,7 +114,8 @@ def _conduct(setup: Setup, watch: Watch, say: Say, *, allow_changed: bool, go_on
         raise
     if tracking is not None:
         tracking.close()
-    return Outcome(state, time.monotonic() - began)
+    told = tracking.where() if tracking is not None else ()
+    return Outcome(state, time.monotonic() - began, told)
 
 
 def refuse_other_paths(setup: Setup, known: RunState) -> None:
@@ -150,19 +155,19 @@ def changed_function(setup: Setup, known: RunState) -> list[str]:
 class _Tracked:
     """An observer, and a tracker that hears the events as well."""
 
-    def __init__(self, observer: Observer, tracking: Tracking, known: Sequence[Record]) -> None:
+    def __init__(self, observer: Observer, tracking: Trackings, known: Sequence[Record]) -> None:
         self._observer = observer
         self._tracking = tracking
         self._known = known
 
     def connected(self, found: str) -> None:
         """See Observer; the results folder is there now."""
-        self._tracking.start([record.event for record in self._known])
+        self._tracking.start(self._known)
         self._observer.connected(found)
 
     def event(self, event: Event, state: RunState) -> None:
         """See Observer."""
-        self._tracking.event(event)
+        self._tracking.event(event, state.at)
         self._observer.event(event, state)
 
     def step(self, state: RunState, left: Remaining) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING
 
 from raytao.errors import FolderError
 from raytao.models.export import export
 from raytao.models.find import find
 from raytao.models.model import Model, evaluate, load
+from raytao.report.markup import cut, html_table
+from raytao.report.words import number
 from raytao.runs.place import Place, place_of
 from raytao.types import Json, ParamValue
 
@@ -100,20 +101,17 @@ class Recommendation:
 
     def __repr__(self) -> str:
         return (
-            f"Recommendation {self.number}: {self.metric} {self.value:.4f} at epoch {self.epoch} "
-            f"of {self.epochs_trained}, {dict(self.params)}"
+            f"Recommendation {self.number}: {self.metric} {number(self.value)} "
+            f"at epoch {self.epoch} of {self.epochs_trained}, {dict(self.params)}"
         )
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{escape(name)}</td><td>{escape(_short(value))}</td></tr>"
-            for name, value in self.params.items()
-        )
+        rows = [(name, _short(value)) for name, value in self.params.items()]
         head = (
-            f"<b>Recommendation {self.number}</b>: {escape(self.metric)} {self.value:.4f} "
-            f"at epoch {self.epoch} of {self.epochs_trained}<br>{escape(self.why[-1])}"
+            f"<b>Recommendation {self.number}</b>: {cut(self.metric)} {number(self.value)} "
+            f"at epoch {self.epoch} of {self.epochs_trained}<br>{cut(self.why[-1])}"
         )
-        return f"<div>{head}<table>{rows}</table></div>"
+        return f"<div>{head}{html_table(rows)}</div>"
 
 
 def _short(value: ParamValue) -> str:

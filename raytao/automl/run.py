@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Any, Final
 from raytao.automl.conduct import conduct
 from raytao.automl.recommendation import Recommendation
 from raytao.automl.stopping import ask_run
+from raytao.automl.table import table
 from raytao.automl.watching import conclude, say, stopped, watch
-from raytao.errors import SettingsError, did_you_mean
+from raytao.errors import SettingsError
 from raytao.networks.function import OwnFunction
-from raytao.report.block import block
-from raytao.report.file import write_report
-from raytao.report.notebook import title
+from raytao.report.live.block import block
+from raytao.report.live.notebook import title
+from raytao.report.page.file import write_report
 from raytao.report.words import status_word
 from raytao.runs.eta import Remaining, remaining
 from raytao.runs.log import Record, read_log
 from raytao.runs.object_folder import is_torn
 from raytao.runs.place import Place, is_file, place_of, store_at
-from raytao.runs.state import Best, RunState, TrialState
+from raytao.runs.state import Best, RunState
 from raytao.setup.chapters import Chapters
 from raytao.setup.folder import is_driven, open_folder, read_state
 from raytao.setup.function import with_function
@@ -34,9 +35,12 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from raytao.tracking.sync import Synced
+
 
 DOTS_PER_INCH: Final = 110
-CHARTS: Final = ("incumbent", "curves", "brackets")
+SHADES: Final = 64
+"""Of a picture in a notebook: its colours, and what lies between them at the edges of letters."""
 
 
 class Run:
@@ -77,41 +81,77 @@ class Run:
         return None if state.baseline is None else self._told(state, state.baseline)
 
     def table(self) -> pd.DataFrame:
-        """One row a recommendation, by number: result, epochs, state, why, and its values."""
-        import pandas as pd
+        """One row a recommendation, by number: result, epochs, state, why, and its values.
 
-        state = self._state()
-        rows = [self._row(state, trial) for trial in state.trials.values()]
-        columns = [*self._columns(), *map(self._column, self._setup.space.names)]
-        frame = pd.DataFrame(rows, columns=["recommendation", *columns])
-        return frame.set_index("recommendation")
+        Numbers are numbers, and what is absent is NA: also the values of parameters that a
+        condition had left out.
+        """
+        return table(self._setup, self._state(), driven=is_driven(self.results_dir))
 
-    def plot(self, what: str = "incumbent") -> Chart:
-        """Draw ``incumbent`` (the best so far over epochs), ``curves`` or ``brackets``.
+    def importance(self, *, seed: int = 0) -> pd.DataFrame:
+        """Which parameters matter: a row a parameter or a pair, its share and 90 % interval.
+
+        ``kind`` is ``alone`` or ``together`` (shares of the variance over the space) or ``local``
+        (around the best); ``attrs`` has ``trials``, ``fit`` and the ``notes`` for readers.
 
         Raises:
-            SettingsError: if there is no such chart, or nothing to draw.
+            TooFewTrials: below 10 trials that can be compared.
         """
-        from raytao.report import charts
-        from raytao.report.series import improvements
+        import pandas as pd
 
-        state, figure = self._state(), None
-        match what:
-            case "incumbent":
-                figure = charts.incumbent(state, improvements(self._records()))
-            case "curves":
-                figure = charts.learning_curves(state)
-            case "brackets":
-                figure = charts.brackets(state, self._setup.new_brain().plan())
-            case _:
-                raise SettingsError(f"no chart {what!r}", remedy=did_you_mean(what, CHARTS))
-        if figure is None:
-            raise SettingsError(f"there are no {what} to draw: this brain has no rungs")
-        return Chart(figure)
+        from raytao.analysis.evidence import run_importance
 
-    def report(self, file: Place | str | None = None) -> Place:
-        """Write the run's page, one HTML file; return where (``report.html`` in the folder)."""
-        return write_report(self.results_dir, None if file is None else place_of(file))
+        found = run_importance(self._setup.space, self._state(), seed=seed)
+        kinds = {"alone": found.main, "together": found.pairs, "local": found.local}
+        rows = [
+            (kind, " × ".join(one.names), one.share, one.low, one.high)
+            for kind, shares in kinds.items()
+            for one in shares
+        ]
+        frame = pd.DataFrame(rows, columns=["kind", "parameter", "share", "low", "high"])
+        frame.attrs.update(trials=found.trials, fit=found.fit, notes=found.notes)
+        return frame
+
+    def plot(self, what: str = "incumbent") -> Chart:
+        """Draw a picture of the run: it shows itself in a notebook, ``caption`` says it in words.
+
+        Args:
+            what: ``incumbent`` (the best so far), ``time``, ``curves``, ``brackets``,
+                ``timeline``, ``parallel``, ``slices`` or ``importance``.
+
+        Raises:
+            SettingsError: if there is no such picture, or nothing to draw.
+        """
+        from raytao.report.pictures.gallery import View, picture
+
+        records = self._records()
+        state, plan = RunState.fold(records), self._setup.new_brain().plan()
+        view = View(state, records, plan, self._setup.space, self._setup.metric)
+        drawn = picture(what, view)
+        if drawn.figure is None:
+            raise SettingsError(f"there is no {what!r} to draw. {drawn.caption}")
+        return Chart(drawn.figure, drawn.caption)
+
+    def report(self, file: Place | str | None = None, *, gpu_price: float | None = None) -> Place:
+        """Write the run's page, one HTML file; return where (``report.html`` in the folder).
+
+        Args:
+            file: another place for it.
+            gpu_price: what an hour of a GPU costs; the page then tells what the run did.
+        """
+        to = None if file is None else place_of(file)
+        return write_report(self.results_dir, to, gpu_price=gpu_price)
+
+    def sync(self) -> list[Synced]:
+        """Tell the run's trackers what they missed, as ``raytao sync`` does.
+
+        Raises:
+            SettingsError: if the run has no tracker.
+            RaytaoError: if a tracker's server does not answer.
+        """
+        from raytao.tracking.sync import sync_run
+
+        return sync_run(self.results_dir)
 
     def resume(self, train: Callable[..., Any] | None = None, **changes: Any) -> Run:
         """Go on where the log ends, as ``raytao resume`` does.
@@ -163,8 +203,9 @@ class Run:
         state = self._state()
         plan = self._setup.new_brain().plan()
         left: Remaining = remaining(state, plan, max(1, len(state.running())), self._setup.budget)
-        place = f"results in {self.results_dir}"
-        return block(title(self._setup), place, self._status(state), state, left, plan)
+        place, driven = f"results in {self.results_dir}", is_driven(self.results_dir)
+        status = status_word(state, driven=driven)
+        return block(title(self._setup), place, status, state, left, plan, driven=driven)
 
     def _state(self) -> RunState:
         return read_state(self.results_dir)
@@ -174,22 +215,6 @@ class Run:
 
     def _status(self, state: RunState) -> str:
         return status_word(state, driven=is_driven(self.results_dir))
-
-    def _columns(self) -> list[str]:
-        return [self._setup.metric, "best_epoch", "epochs", "state", "why"]
-
-    def _row(self, state: RunState, trial: TrialState) -> dict[str, Any]:
-        best = state.best_of(trial)
-        why = trial.failure.reason if trial.failure else trial.why[-1]
-        told = (best and best.value, best and best.epoch, trial.epochs, trial.phase.value, why)
-        named = dict(zip(self._columns(), told, strict=True))
-        params = {self._column(name): value for name, value in trial.params.items()}
-        return {"recommendation": trial.number, **named, **params}
-
-    def _column(self, name: str) -> str:
-        """A parameter's column; one that is called like a column of ours is told apart."""
-        taken = name in (*self._columns(), "recommendation")
-        return f"params.{name}" if taken else name
 
     def _told(self, state: RunState, best: Best) -> Recommendation:
         trial = state.trials[best.trial]
@@ -224,18 +249,25 @@ class Chart:
 
     Args:
         figure: matplotlib's, to change or to save: ``chart.figure.savefig("best.pdf")``.
+        caption: what it shows, in words.
     """
 
-    def __init__(self, figure: Figure) -> None:
+    def __init__(self, figure: Figure, caption: str) -> None:
         self.figure = figure
+        self.caption = caption
 
     def __repr__(self) -> str:
-        return "raytao: a chart, to be seen in a notebook; chart.figure is matplotlib's"
+        return self.caption
 
     def _repr_png_(self) -> bytes:
-        drawn = io.BytesIO()
+        """The picture in few colours: a quarter of the bytes that a notebook keeps."""
+        from PIL import Image
+
+        drawn, small = io.BytesIO(), io.BytesIO()
         self.figure.savefig(drawn, format="png", dpi=DOTS_PER_INCH)
-        return drawn.getvalue()
+        whole = Image.open(drawn).convert("RGB")
+        whole.quantize(SHADES, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+        return small.getvalue()
 
 
 def open_run(results_dir: Place | str) -> Run:

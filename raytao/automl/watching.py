@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import signal
+import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 import click
 
 from raytao.automl.conduct import Outcome
-from raytao.report.notebook import in_notebook, notebook_observer
-from raytao.report.progress import terminal_observer
+from raytao.report.live.notebook import in_notebook, notebook_observer
+from raytao.report.live.progress import terminal_observer
 from raytao.report.summary import summary
 from raytao.report.talk import talk
 from raytao.report.visible import visible
@@ -38,7 +39,7 @@ def conclude(setup: Setup, outcome: Outcome) -> None:
     """Say how the run ended, where no block of a notebook shows it."""
     if in_notebook():
         return
-    for line in summary(outcome.state, setup.results, outcome.seconds):
+    for line in (*summary(outcome.state, setup.results, outcome.seconds), *outcome.told):
         say(line)
 
 
@@ -50,6 +51,8 @@ def stopped(setup: Setup) -> Iterator[None]:
         KeyboardInterrupt: after Ctrl-C or the kernel's interrupt.
         SystemExit: after SIGTERM, with its exit code.
     """
+    if in_notebook():  # what tqdm says when Ray looks for it; nothing of ours wants its widgets
+        warnings.filterwarnings("ignore", message="IProgress not found")
     from raytao.tune.interrupts import Interrupted
 
     try:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from html import escape
 
 from rich.console import Console
 from rich.table import Table
 
 from raytao.brains.base import Plan
+from raytao.networks.function import Function
+from raytao.report.first import MIDDLE, begun_with
+from raytao.report.markup import html_table, text
 from raytao.report.ranges import range_of
 from raytao.report.visible import visible
 from raytao.report.words import clock, plural
@@ -19,6 +21,9 @@ from raytao.setup.schedule import Forecast
 from raytao.setup.setup import Setup
 
 MEGABYTE = 1_000_000
+
+MOST_BRACKETS = 10
+"""Brackets that a notebook's table shows side by side."""
 
 MOST_REQUESTS = 4
 """Different requests of trials that are written out."""
@@ -45,31 +50,21 @@ def plan_text(setup: Setup, found: Forecast) -> str:
 def plan_html(setup: Setup, found: Forecast) -> str:
     """The plan as a block for a notebook."""
     plan = found.plan
-    searched = "".join(
-        f"<tr><td>{escape(p.name)}</td><td>{escape(range_of(p))}</td></tr>"
-        for p in setup.space.parameters
-    )
+    searched = html_table((p.name, range_of(p)) for p in setup.space.parameters)
     cells = {(row.bracket, row.rung): f"{row.trials} × {row.epochs}" for row in plan.rows}
     rungs = range(1 + max((row.rung for row in plan.rows), default=0))
-    brackets = range(_brackets(plan))
-    schedule = "".join(
-        f"<tr><td>rung {rung}</td>"
-        + "".join(f"<td>{cells.get((bracket, rung), '')}</td>" for bracket in brackets)
-        + "</tr>"
-        for rung in rungs
-    )
-    head = "".join(f"<th>bracket {bracket + 1}</th>" for bracket in brackets)
-    table = f"<table><tr><th>n × epochs</th>{head}</tr>{schedule}</table>" if rungs[1:] else ""
-    totals = "".join(
-        f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>"
-        for name, value in _totals(setup, found)
-    )
-    begins = "".join(f"<div>{escape(line)}</div>" for line in _beginning(setup))
-    notes = "".join(f"<div>note: {escape(n)}</div>" for n in (*setup.notes, *found.notes))
-    return (
-        f"<div><b>{escape(_title(setup))}</b><table>{searched}</table>{begins}{notes}{table}"
-        f"<table>{totals}</table></div>"
-    )
+    brackets = range(min(MOST_BRACKETS, _brackets(plan)))
+    schedule = ""
+    if rungs[1:]:
+        rows = [[f"rung {i}", *(cells.get((b, i), "") for b in brackets)] for i in rungs]
+        more = _brackets(plan) - len(brackets)
+        rows += [[f"… and {more} more {plural(more, 'bracket')}"]] if more else []
+        schedule = html_table(rows, ["n × epochs", *(f"bracket {b + 1}" for b in brackets)])
+    begins = "".join(f"<div>{text(line)}</div>" for line in _beginning(setup))
+    notes = "".join(f"<div>note: {text(n)}</div>" for n in (*setup.notes, *found.notes))
+    totals = html_table(_totals(setup, found))
+    head = f"<b>{text(_title(setup))}</b>"
+    return f"<div>{head}{searched}{begins}{notes}{schedule}{totals}</div>"
 
 
 def _title(setup: Setup) -> str:
@@ -82,7 +77,8 @@ def _beginning(setup: Setup) -> list[str]:
     if not setup.given.initial:
         return []
     own = setup.space.of_spec(setup.spec.plain())
-    lines = ["begins with", "  0  your spec"]
+    first = begun_with(setup.opened().setup)
+    lines = ["begins with", f"  0  {first.why if first is MIDDLE else first.name}"]
     for number, one in enumerate(setup.given.initial, start=1):
         changed = (f"{k} {v}" for k, v in one.params.items() if own.get(k) != v)
         lines += [f"  {number}  {one.why}", f"     {', '.join(changed)}"]
@@ -94,7 +90,7 @@ def _totals(setup: Setup, found: Forecast) -> Iterator[tuple[str, str]]:
     bound = "" if plan.exact else "at most "
     yield "recommendations", str(plan.trials) if plan.exact else f"about {plan.trials}"
     yield "epochs", f"{bound}{plan.epochs}"
-    yield "longest training", f"{plan.longest} epochs; your spec says {setup.epochs}"
+    yield "longest training", f"{plan.longest} epochs; {_full(setup)}"
     yield "a trial gets", _asked(setup)
     if known := len(setup.given.evidence):
         yield "evidence", f"{known} results of earlier runs, trusted"
@@ -105,6 +101,13 @@ def _totals(setup: Setup, found: Forecast) -> Iterator[tuple[str, str]]:
         yield "disk", f"at most {found.disk / MEGABYTE:.1f} MB of checkpoints ({each})"
     if found.estimate is not None:
         yield from _taken(found.estimate)
+
+
+def _full(setup: Setup) -> str:
+    """How long a full training is, and who says so."""
+    if isinstance(setup.network, Function):
+        return f"a full training has {setup.epochs}"
+    return f"{begun_with(setup.opened().setup).name} says {setup.epochs}"
 
 
 def _asked(setup: Setup) -> str:

@@ -6,10 +6,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import quantiles
+from typing import TypeVar
 
 from raytao.runs.events import Broke, Changed, Opened, Reported
 from raytao.runs.log import Record
 from raytao.types import Direction
+
+Item = TypeVar("Item")
 
 OFF_SCALE = 100.0
 """An outlier lies this many spans of the better three quarters below them."""
@@ -86,6 +89,15 @@ def thinned(history: Mapping[int, float], most: int) -> dict[int, float]:
         step = (len(epochs) - 1) / (most - 1)
         epochs = [epochs[round(k * step)] for k in range(most)]
     return {epoch: history[epoch] for epoch in epochs}
+
+
+def evenly(items: Sequence[Item], most: int) -> Sequence[Item]:
+    """At most ``most`` of the items, in their order.
+
+    >>> evenly("abcdefgh", most=3)
+    'adg'
+    """
+    return items[:: max(1, -(-len(items) // most))]
 
 
 def lowest_shown(scores: Sequence[float]) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from raytao.report.visible import visible
+from raytao.report.visible import fit_for, visible
 
 
 def talk(line: str) -> None:
@@ -12,5 +12,6 @@ def talk(line: str) -> None:
 
     Through ``sys.stderr`` itself, which a live table replaces: click would write past it.
     """
-    sys.stderr.write(f"{visible(line, lines=True)}\n")
+    shown = fit_for(visible(line, lines=True), getattr(sys.stderr, "encoding", None))
+    sys.stderr.write(f"{shown}\n")
     sys.stderr.flush()

@@ -12,6 +12,7 @@ _UNSEEN: Final = (
 )
 _IN_A_LINE: Final = re.compile(rf"[\n{_UNSEEN}]")
 _IN_LINES: Final = re.compile(rf"[{_UNSEEN}]")
+_ASCII: Final = str.maketrans({"–": "-", "…": "...", "·": "|", "×": "x", "→": "->"})
 
 
 def visible(text: str, *, lines: bool = False) -> str:
@@ -26,3 +27,18 @@ def visible(text: str, *, lines: bool = False) -> str:
     """
     pattern = _IN_LINES if lines else _IN_A_LINE
     return pattern.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def in_ascii(text: str) -> str:
+    """``text`` with the signs that raytao writes itself in characters that every terminal has.
+
+    >>> in_ascii("raytao toy · 3 × 9 …")
+    'raytao toy | 3 x 9 ...'
+    """
+    return text.translate(_ASCII)
+
+
+def fit_for(text: str, encoding: str | None) -> str:
+    """``text`` as a stream of that encoding can show our signs."""
+    whole = encoding is None or encoding.lower().startswith("utf")
+    return text if whole else in_ascii(text)

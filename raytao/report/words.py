@@ -6,12 +6,16 @@ from datetime import timedelta
 from typing import Final
 
 from raytao.networks.function import LOOP
+from raytao.report.first import first_of
 from raytao.runs.events import Placed
-from raytao.runs.state import Best, RunState, TrialState
+from raytao.runs.state import Best, Phase, RunState, TrialState
 from raytao.types import SCORE
 
 NOTHING: Final = "–"
 """What stands where nobody knows."""
+
+INTERRUPTED: Final = "interrupted"
+"""What a trial is that was in training when its driver went."""
 
 
 def clock(seconds: float | None) -> str:
@@ -22,17 +26,19 @@ def clock(seconds: float | None) -> str:
 def gain(state: RunState) -> str:
     """How much better the incumbent is than recommendation 0; two lines if budgets differ.
 
-    Empty where that is not the user's own spec.
+    Empty where a foreign run began with nobody knows what.
     """
     best, base = state.incumbent, state.baseline
     if not state.has_own_spec:
         return ""
+    first = first_of(state)
     if best is None or base is None:
-        return "your spec (recommendation 0) has no result to compare with"
+        return f"{first.numbered} has no result to compare with"
     if best.trial == base.trial:
-        return "your own spec (recommendation 0) leads"
+        return f"{first.leading} leads"
     spent = f"{base.fidelity} {plural(base.fidelity, 'epoch')}"
-    words = f"gain {best.score - base.score:.4f} over your spec ({base.value:.4f} after {spent})"
+    than = f"{first.name} ({base.value:.4f} after {spent})"
+    words = f"gain {best.score - base.score:.4f} over {than}"
     if best.fidelity == base.fidelity:
         return words
     history = state.trials[best.trial].history
@@ -43,6 +49,11 @@ def gain(state: RunState) -> str:
 def plural(count: float, word: str) -> str:
     """``epoch`` or ``epochs``."""
     return word if count == 1 else f"{word}s"
+
+
+def stands(trial: TrialState, *, driven: bool) -> str:
+    """Where a trial stands; none trains while nobody drives the run, whatever its log says."""
+    return trial.phase.value if driven or trial.phase is not Phase.RUNNING else INTERRUPTED
 
 
 def progress(trial: TrialState) -> str:

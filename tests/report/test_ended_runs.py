@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from raytao.cli.main import main
+from raytao.report.live.progress import PlainObserver, header
 from raytao.report.plan import plan_text
-from raytao.report.progress import PlainObserver, header
 from raytao.report.summary import summary
 from raytao.report.words import how_to_go_on, outcome
 from raytao.runs.events import (

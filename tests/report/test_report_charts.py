@@ -12,9 +12,9 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from raytao.report import captions, charts
+from raytao.report.pictures import captions, charts
+from raytao.report.pictures.svg import inline_svg
 from raytao.report.series import improvements
-from raytao.report.svg import inline_svg
 from raytao.runs.log import Record
 from raytao.runs.state import Phase, RunState
 from raytao.setup.setup import Setup
@@ -176,8 +176,8 @@ def test_drawing_touches_no_global_state() -> None:
         "import sys, matplotlib\n"
         "names = sorted(set(matplotlib.rcParams) - {'backend'})  # which is chosen when read\n"
         "before = [matplotlib.rcParams[name] for name in names]\n"
-        "from raytao.report import charts\n"
-        "from raytao.report.svg import inline_svg\n"
+        "from raytao.report.pictures import charts\n"
+        "from raytao.report.pictures.svg import inline_svg\n"
         "from raytao.runs.state import RunState\n"
         "inline_svg(charts.incumbent(RunState(), ()), 'a', {}, labelled_by='b')\n"
         "assert [matplotlib.rcParams[name] for name in names] == before\n"

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from raytao.report.ladders import ladders
+from raytao.report.pictures.ladders import ladders
 from raytao.runs.log import Record
 from raytao.runs.state import RunState
 from raytao.setup.setup import Setup

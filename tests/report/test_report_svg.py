@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 from matplotlib.figure import Figure
 
-from raytao.report.svg import inline_svg
+from raytao.report.pictures.svg import inline_svg
 
 HOSTILE = '</text><script>alert(1)</script> & "quotes" #123456 $x^2$'
 

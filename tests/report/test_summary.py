@@ -55,3 +55,13 @@ def test_trials_with_a_smaller_batch_are_named(make_run: MakeRun, tmp_path: Path
     state.apply(Retried(0, 1, "oom", "no memory", smaller_batch=True))
     lines = list(summary(state, tmp_path, None))
     assert "note         smaller batch after out of memory: 0" in lines
+
+
+def test_the_last_words_name_the_command_that_shows_the_run(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    _, records = make_run(RANDOM, epochs=2)
+    folder = tmp_path / "my run"
+    assert f"look at it   raytao report '{folder}'" in summary(
+        RunState.fold(records), folder, None
+    )

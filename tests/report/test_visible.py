@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import unicodedata
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from raytao import space
 from raytao.automl import AutoML
 from raytao.brains.base import Plan
 from raytao.cli.main import main
+from raytao.report.live.terminal import live, printed
 from raytao.report.summary import summary
-from raytao.report.terminal import live, trials_table
+from raytao.report.talk import talk
 from raytao.report.visible import visible
 from raytao.runs.eta import Remaining
 from raytao.runs.events import Broke, Event, Leased, Opened, Started
@@ -71,7 +73,7 @@ def hostile_run() -> RunState:
 
 def test_tables_show_markup_and_control_characters_as_text() -> None:
     state, left, plan = hostile_run(), Remaining(1, None, None), Plan(())
-    for table in (trials_table(state), live(HOSTILE, state, left, plan)):
+    for table in (printed(state, left, plan), live(HOSTILE, state, left, plan)):
         shown = drawn(table)
         assert steers(shown) == []
         assert "[/INST][link=x]:bomb:" in shown
@@ -100,3 +102,15 @@ def test_an_error_is_plain_and_redacted(tmp_path: Path, monkeypatch: pytest.Monk
     assert "no folder" in run.stderr
     assert "canary" not in run.stderr
     assert steers(run.stderr) == []
+
+
+def test_a_line_for_people_has_plain_signs_where_a_stream_has_no_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said = "raytao toy · 3 × 9 … – ≥"
+    for encoding, shown in (("ascii", r"raytao toy | 3 x 9 ... - \u2265"), ("utf-8", said)):
+        stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="backslashreplace")
+        monkeypatch.setattr("sys.stderr", stream)
+        talk(said)
+        stream.seek(0)
+        assert stream.read() == f"{shown}\n"

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-from raytao.report.block import block
+from raytao.report.live.block import block, block_text
 from raytao.report.words import outcome
 from raytao.runs.eta import Remaining
 from raytao.runs.events import Event
@@ -49,18 +49,21 @@ class NotebookObserver:
         self._last = (state, left)
         if time.monotonic() >= self._next or state.finished:
             self._next = time.monotonic() + REFRESH_SECONDS
-            self._draw(outcome(state))
+            self._draw(outcome(state), driven=True)
 
     def close(self) -> None:
         """Leave a block that says how the run was left."""
         if self._last is not None and self._last[0].finished is None:
-            self._draw("Interrupted; go on with .fit(resume=True)")
+            self._draw("Interrupted; go on with .fit(resume=True)", driven=False)
 
-    def _draw(self, status: str) -> None:
+    def _draw(self, status: str, *, driven: bool) -> None:
         if self._last is None:
             return
         state, left = self._last
-        page = _Page(block(self._title, self._place, status, state, left, self._plan))
+        page = _Page(
+            block(self._title, self._place, status, state, left, self._plan, driven=driven),
+            block_text(self._title, status, state, self._plan),
+        )
         if self._shown is None:
             self._shown = _display(page)
         else:
@@ -68,16 +71,17 @@ class NotebookObserver:
 
 
 class _Page:
-    """HTML as notebooks take it."""
+    """HTML as notebooks take it, and a line for front ends that show none."""
 
-    def __init__(self, html: str) -> None:
+    def __init__(self, html: str, text: str) -> None:
         self._html = html
+        self._text = text
 
     def _repr_html_(self) -> str:
         return self._html
 
     def __repr__(self) -> str:
-        return "raytao: this block needs HTML"
+        return self._text
 
 
 def _display(page: _Page) -> Any:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
-from raytao.report.page import Subject, draw, plain
+from raytao.report.page.model import BestModel, Changed
+from raytao.report.page.values import plain
+from raytao.report.page.whole import Subject, draw
 from raytao.report.series import leads
 from raytao.report.words import plural
 from raytao.setup.foreign import Foreign
@@ -73,17 +75,23 @@ def render_foreign(found: Foreign, now: datetime) -> str:
     subject = Subject(
         network=UNKNOWN,
         brain=f"TAO's {run.brain.name or 'AutoML'}",
+        metric=metric,
         searched=searched(found),
+        ranges=(),
         plan=plan_of(run),
+        space=None,
         status=word,
         note=(f"{said}{GO_ON}", f"warm_start: [{run.folder}]"),
         facts=tuple(_facts(found)),
+        run_file="",
         model=_model(found),
+        folder=run.folder,
+        ours=False,
         source="the files that TAO wrote",
     )
     without = {trial.number for trial in state.trials.values() if state.best_of(trial) is None}
     series = leads(reports_of(run, found.direction), metric, found.direction, without)
-    return draw(subject, state, metric, series, now)
+    return draw(subject, state, (), now, series=series)
 
 
 def _facts(found: Foreign) -> Iterator[tuple[str, str]]:
@@ -104,7 +112,7 @@ def _facts(found: Foreign) -> Iterator[tuple[str, str]]:
         yield "Note", problem
 
 
-def _model(found: Foreign) -> Mapping[str, object] | None:
+def _model(found: Foreign) -> BestModel | None:
     best = found.state.incumbent
     if best is None:
         return None
@@ -117,17 +125,16 @@ def _model(found: Foreign) -> Mapping[str, object] | None:
     )
     if weights:
         note = "Its network's own tools load it."
-    return {
-        "file": ", ".join(str(path) for path in weights),
-        "spec": "" if spec is None else str(spec),
-        "trial": best.trial,
-        "trains": False,
-        "loads": False,
-        "compared": False,
-        "changed": [(name, plain(value), "") for name, value in params.items()],
-        "same": [],
-        "note": note,
-    }
+    return BestModel(
+        trial=best.trial,
+        file=", ".join(str(path) for path in weights),
+        spec="" if spec is None else str(spec),
+        changed=tuple(Changed(name, plain(value), "", "") for name, value in params.items()),
+        same=(),
+        compared=False,
+        uses=(),
+        notes=(note,),
+    )
 
 
 def _finite(value: Json) -> Json:

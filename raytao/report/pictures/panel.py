@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from raytao.report.canvas import BEST, FAILED, INK, MUTED, PALE, PAPER, plain_frame
-from raytao.report.ladders import Rung
+from raytao.report.pictures.canvas import BEST, FAILED, INK, MUTED, PALE, PAPER, plain_frame
+from raytao.report.pictures.ladders import Rung
+from raytao.report.series import evenly
 from raytao.report.words import plural
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 GAP: Final = (math.nan, math.nan)
 """Lifts the pen: many lines become one path."""
@@ -26,6 +28,11 @@ DOTS: Final[Mapping[str, Mapping[str, Any]]] = {
     "failed": {"marker": "x", "color": FAILED},
 }
 """What a trial looks like at a rung."""
+
+SEEN: Final = 4.0
+"""Points of a dot that has to be found among very many."""
+MOST_DASHES, DASH = 1_000, 0.03
+"""Dashes of one kind in a bracket, and half the width of one, in columns."""
 
 
 def draw_bracket(axes: Axes, ladder: Sequence[Rung], winner: int | None, size: float) -> None:
@@ -50,9 +57,21 @@ def draw_bracket(axes: Axes, ladder: Sequence[Rung], winner: int | None, size: f
             dots[_kind(trial, rung, winner, last=rung is ladder[-1])].append((column, row[trial]))
     for kind, points in dots.items():
         if points:
-            axes.plot(
-                *zip(*points, strict=True), markersize=size, label=kind, **{**DOT, **DOTS[kind]}
-            )
+            _draw_dots(axes, points, kind, size)
+
+
+def _draw_dots(axes: Axes, points: Sequence[tuple[float, float]], kind: str, size: float) -> None:
+    """Dots; very small ones as short dashes, which are one path however many they are."""
+    style, tiny = {**DOT, **DOTS[kind]}, size < SEEN
+    if kind in ("best", "failed") or not tiny:
+        style["markersize"] = max(size, SEEN)
+        axes.plot(*zip(*evenly(points, MOST_DASHES // 10), strict=True), label=kind, **style)
+        return
+    shown = evenly(points, MOST_DASHES)
+    path = [end for x, y in shown for end in ((x - DASH, y), (x + DASH, y), GAP)]
+    color = MUTED if kind == "still to come" else style["color"]
+    axes.plot(*zip(*path, strict=True), color=color, linewidth=size, solid_capstyle="butt")
+    axes.plot([], [], label=kind, **{**style, "markersize": size})
 
 
 def _name(rung: Rung) -> str:
@@ -72,8 +91,8 @@ def _kind(trial: int, rung: Rung, winner: int | None, *, last: bool) -> str:
     return "went on" if trial in rung.on or last else "stopped"
 
 
-def explain_dots(figure: Figure, panels: Iterable[Axes], scale: float) -> None:
-    """Add one legend of the dots on all panels, drawn at ``scale`` times their size."""
+def explain_dots(figure: Figure, panels: Iterable[Axes]) -> None:
+    """Add one legend of the dots on all panels."""
     named = [
         pair for axes in panels for pair in zip(*axes.get_legend_handles_labels(), strict=True)
     ]
@@ -81,7 +100,7 @@ def explain_dots(figure: Figure, panels: Iterable[Axes], scale: float) -> None:
     order = [kind for kind in DOTS if kind in there]
     if not order:
         return
-    figure.legend(
+    legend = figure.legend(
         [there[kind] for kind in order],
         order,
         loc="outside lower left",
@@ -90,5 +109,6 @@ def explain_dots(figure: Figure, panels: Iterable[Axes], scale: float) -> None:
         fontsize=9.5,
         labelcolor=INK,
         handletextpad=0.2,
-        markerscale=scale,
     )
+    for handle in legend.legend_handles:
+        cast("Line2D", handle).set_markersize(6)

@@ -49,10 +49,23 @@ def inline_svg(figure: Figure, key: str, colors: Mapping[str, str], *, labelled_
     width, height = figure.get_size_inches() * PIXELS_PER_INCH
     root.set("width", f"{width:.0f}")
     root.set("height", f"{height:.0f}")
-    root.set("style", f"min-width: {width * SMALLEST:.0f}px; max-width: {width * LARGEST:.0f}px")
+    root.set(
+        "style",
+        f"min-width: {smallest_width(figure):.0f}px; max-width: {largest_width(figure):.0f}px",
+    )
     root.set("role", "img")
     root.set("aria-labelledby", labelled_by)
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def smallest_width(figure: Figure) -> float:
+    """Pixels to which a figure shrinks before its box scrolls."""
+    return float(figure.get_figwidth()) * PIXELS_PER_INCH * SMALLEST
+
+
+def largest_width(figure: Figure) -> float:
+    """Pixels to which a figure grows where there is room."""
+    return float(figure.get_figwidth()) * PIXELS_PER_INCH * LARGEST
 
 
 def _drawn(figure: Figure) -> str:

@@ -36,20 +36,40 @@ class Rung:
 def ladders(state: RunState, plan: Plan) -> tuple[tuple[Rung, ...], ...]:
     """The rungs of every bracket of the search that goes on, as far as it has come.
 
-    Trials are numbered bracket by bracket, as the plan's first rungs are wide. A plan without a
-    second rung anywhere has no ladders.
+    Trials are numbered bracket by bracket, as the plan's first rungs are wide. Where no rung waits
+    for another, the plan is but a bound: all trials climb one ladder, whose rungs are those that
+    somebody was granted. A plan without a second rung anywhere has no ladders.
     """
+    rows = _by_bracket(plan)
+    if rows and not plan.exact:
+        trials = [state.trials[n] for n in state.trials if n >= state.first]
+        return (_climbed(trials),) if trials else ()
+    return tuple(
+        _ladder(bracket, [state.trials[n] for n in range(first, end) if n in state.trials])
+        for bracket, (first, end) in zip(rows, pairwise(first_trials(state, plan)), strict=True)
+    )
+
+
+def _climbed(trials: Sequence[TrialState]) -> tuple[Rung, ...]:
+    """The one ladder of trials that do not wait for each other."""
+    rungs = sorted({trial.budget for trial in trials})
+    there = [sum(trial.budget >= rung for trial in trials) for rung in rungs]
+    rows = enumerate(zip(there, rungs, strict=True))
+    return _ladder([PlanRow(0, rung, width, epochs) for rung, (width, epochs) in rows], trials)
+
+
+def first_trials(state: RunState, plan: Plan) -> tuple[int, ...]:
+    """The first trial of every bracket, and the one after the last; none without brackets."""
+    widths = [bracket[0].trials for bracket in _by_bracket(plan) if plan.exact]
+    return tuple(accumulate(widths, initial=state.first)) if widths else ()
+
+
+def _by_bracket(plan: Plan) -> list[list[PlanRow]]:
+    """The rows of every bracket, rung by rung; none for a plan without a second rung anywhere."""
     rows: dict[int, list[PlanRow]] = {}
     for row in sorted(plan.rows, key=lambda row: (row.bracket, row.rung)):
         rows.setdefault(row.bracket, []).append(row)
-    if all(len(bracket) == 1 for bracket in rows.values()):
-        return ()
-    widths = (bracket[0].trials for bracket in rows.values())
-    bounds = list(accumulate(widths, initial=state.first))
-    return tuple(
-        _ladder(bracket, [state.trials[n] for n in range(first, end) if n in state.trials])
-        for bracket, (first, end) in zip(rows.values(), pairwise(bounds), strict=True)
-    )
+    return [*rows.values()] if any(len(bracket) > 1 for bracket in rows.values()) else []
 
 
 def _ladder(rows: Sequence[PlanRow], trials: Sequence[TrialState]) -> tuple[Rung, ...]:
