@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,14 +35,16 @@ def check(files: tuple[Place, ...], as_json: bool) -> None:
     """
     from raytao.cluster.files.check import check_file, check_folder
 
+    program = click.get_current_context().find_root().command
+    verify = partial(objection_to, program)
     checked: list[Checked] = []
     for place in files:
         if not isinstance(place, Path):
             raise click.UsageError(f"{place} is not on this machine: fetch the file first")
         if place.is_dir():
-            checked += check_folder(place, objection_to)
+            checked += check_folder(place, verify)
         else:
-            checked.append(check_file(place, objection_to))
+            checked.append(check_file(place, verify))
     if not checked:
         raise click.UsageError(f"no cluster file in {', '.join(map(str, files))}")
     mistakes = sum(len(one.mistakes) for one in checked)
@@ -65,17 +68,19 @@ def show(checked: Sequence[Checked]) -> None:
             click.echo(visible(str(finding), lines=True))
 
 
-def objection_to(arguments: Sequence[str]) -> UserError | None:
+def objection_to(program: click.Command, arguments: Sequence[str]) -> UserError | None:
     """What raytao's command line says to arguments: unknown verbs and options, bad values.
 
     Settings of a shipped run are checked, too; those of a user's run file cannot be seen here.
-    """
-    from raytao.cli.main import main
 
+    Args:
+        program: raytao's whole command line.
+        arguments: what follows the program's name.
+    """
     if not arguments:
         return UserError("raytao is called without a verb")
     try:
-        _parse(main, arguments)
+        _parse(program, arguments)
     except click.ClickException as error:
         return UserError(error.format_message())
     except click.exceptions.Exit:
@@ -83,14 +88,17 @@ def objection_to(arguments: Sequence[str]) -> UserError | None:
     return _settings(arguments)
 
 
-def _parse(group: click.Group, arguments: Sequence[str]) -> None:
-    """Parse a command of a group as click would to call it, and call nothing."""
-    context = click.Context(group, info_name=group.name)
-    name, command, rest = group.resolve_command(context, list(arguments))
-    if isinstance(command, click.Group) and rest:
-        _parse(command, rest)
-    elif command is not None:
-        command.make_context(name, rest, parent=context)
+def _parse(
+    command: click.Command, arguments: Sequence[str], parent: click.Context | None = None
+) -> None:
+    """Parse as click would to call a command, and call nothing."""
+    if not (isinstance(command, click.Group) and arguments):
+        command.make_context(command.name, list(arguments), parent=parent)
+        return
+    context = click.Context(command, parent, info_name=command.name)
+    _, chosen, rest = command.resolve_command(context, list(arguments))
+    if chosen is not None:
+        _parse(chosen, rest, context)
 
 
 def _settings(arguments: Sequence[str]) -> UserError | None:

@@ -1,7 +1,8 @@
 """``raytao``: parse, call, print. Data goes to stdout, talk to stderr.
 
 Exit codes: 0 done, 1 failed or canceled, 2 the user's mistake, 3 a damaged run folder,
-129/130/143 interrupted (the terminal closed, Ctrl-C, SIGTERM or `raytao pause`).
+129/130/143 interrupted (the terminal closed, Ctrl-C, SIGTERM or `raytao pause`), 141 who read
+what was told has read enough (`raytao list | head`).
 Commands import what they need when they run, so that ``raytao --help`` is instant.
 """
 
@@ -9,16 +10,31 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any, Final
 
 import click
 
 import raytao
 from raytao.catalog import shipped_runs
 from raytao.cli.checking import cluster
+from raytao.cli.completing import (
+    complete_assignment,
+    complete_network,
+    complete_run,
+    completion,
+)
 from raytao.cli.doctoring import doctor
+from raytao.cli.ending import cancel, pause, stop
+from raytao.cli.exporting_study import export_optuna
+from raytao.cli.initializing import init
+from raytao.cli.listing import list_runs
+from raytao.cli.models import evaluate, export_model, train
 from raytao.cli.places import OUTPUT, PLACE
+from raytao.cli.readers import mind_readers
+from raytao.cli.schema import schema
 from raytao.cli.submitting import jobs, run_function, submit
+from raytao.cli.syncing import sync
 from raytao.errors import RaytaoError
 from raytao.redact import redact
 from raytao.report.visible import visible
@@ -26,9 +42,19 @@ from raytao.runs.place import Place
 
 EPILOG = f"Shipped runs: {', '.join(shipped_runs())}."
 
+UNHEARD: Final = ("run", "resume", "train", "run-function")
+"""Commands that go on where nobody reads any more what they say."""
+
 
 class Group(click.Group):
     """A group whose commands never end in a traceback for an error that raytao foresaw."""
+
+    def main(self, args: Sequence[str] | None = None, *others: Any, **named: Any) -> Any:
+        """Begin; see click. No option of the group's own takes a value."""
+        words = sys.argv[1:] if args is None else args
+        command = next((word for word in words if not word.startswith("-")), "")
+        mind_readers(goes_on=command in UNHEARD)
+        return super().main(args, *others, **named)
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; print an error as a sentence and exit with its code."""
@@ -52,6 +78,10 @@ def main() -> None:
     logging.basicConfig(format="raytao: %(message)s", level=logging.WARNING, stream=sys.stderr)
 
 
+RUN = click.argument("run", shell_complete=complete_run)
+ASSIGNMENTS = click.argument(
+    "assignments", nargs=-1, metavar="[KEY=VALUE]...", shell_complete=complete_assignment
+)
 ALLOW_CHANGED = click.option(
     "--allow-changed",
     is_flag=True,
@@ -60,8 +90,8 @@ ALLOW_CHANGED = click.option(
 
 
 @main.command()
-@click.argument("run")
-@click.argument("assignments", nargs=-1, metavar="[KEY=VALUE]...")
+@RUN
+@ASSIGNMENTS
 @click.option(
     "--resume",
     type=click.Choice(["no", "auto"]),
@@ -89,7 +119,7 @@ def run(run: str, assignments: tuple[str, ...], resume: str, allow_changed: bool
 
 @main.command()
 @click.argument("folder", type=PLACE)
-@click.argument("assignments", nargs=-1, metavar="[KEY=VALUE]...")
+@ASSIGNMENTS
 @click.option(
     "--max-recommendations", type=click.IntRange(min=1), metavar="N", help="A longer plan."
 )
@@ -122,60 +152,6 @@ def resume(
     sys.exit(run_setup(moved, allow_changed=allow_changed, go_on=True))
 
 
-def of_a_running_run(command: Callable[..., None]) -> Callable[..., None]:
-    """The arguments of the three ways to end a run from outside."""
-    waiting = click.option(
-        "--timeout",
-        type=click.FloatRange(min=0),
-        default=300,
-        show_default=True,
-        metavar="SECONDS",
-        help="How long to wait for the run's driver.",
-    )
-    return click.argument("folder", type=PLACE)(waiting(command))
-
-
-@main.command()
-@of_a_running_run
-def stop(folder: Place, timeout: float) -> None:
-    """End the run in FOLDER well, with the best model so far.
-
-    Its trials end with the epoch they are in, and the winner is measured on the test set; where
-    nobody drives the run, it is not. `raytao resume` goes on with the rest of the plan.
-    """
-    from raytao.cli.stopping import end_run
-    from raytao.setup.request import Ask
-
-    end_run(Ask.STOP, folder, timeout)
-
-
-@main.command()
-@of_a_running_run
-def pause(folder: Place, timeout: float) -> None:
-    """Interrupt the run in FOLDER, as Ctrl-C does.
-
-    Its trials end now, their checkpoints stay, and `raytao resume` goes on.
-    """
-    from raytao.cli.stopping import end_run
-    from raytao.setup.request import Ask
-
-    end_run(Ask.PAUSE, folder, timeout)
-
-
-@main.command()
-@of_a_running_run
-def cancel(folder: Place, timeout: float) -> None:
-    """End the run in FOLDER now: Canceled.
-
-    Its driver exits with 1. What was found stays, and so does the best model so far, which is
-    not measured.
-    """
-    from raytao.cli.stopping import end_run
-    from raytao.setup.request import Ask
-
-    end_run(Ask.CANCEL, folder, timeout)
-
-
 @main.command()
 @click.argument("folder", type=PLACE)
 def repair(folder: Place) -> None:
@@ -201,8 +177,8 @@ def redraw(folder: Place) -> None:
 
 
 @main.command()
-@click.argument("run")
-@click.argument("assignments", nargs=-1, metavar="[KEY=VALUE]...")
+@RUN
+@ASSIGNMENTS
 @click.option(
     "--minutes-per-epoch", type=float, metavar="M", help="Estimate the time: an epoch takes M."
 )
@@ -235,7 +211,7 @@ def plan(
 
 @main.command()
 @click.argument("folder", type=PLACE)
-@click.option("--watch", is_flag=True, help="Renew until the run ends.")
+@click.option("--watch", is_flag=True, help="Renew until the run ends; wait for its folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(folder: Place, watch: bool, as_json: bool) -> None:
     """Show how far the run in FOLDER is. Reads its log, from any machine that sees it."""
@@ -264,112 +240,17 @@ def logs(folder: Place, number: int | None, follow: bool) -> None:
     type=OUTPUT,
     help="Where to write it; default: report.html in FOLDER.",
 )
-def report(folder: Place, output: Place | None) -> None:
+@click.option("--gpu-price", type=float, metavar="P", help="Say what it cost, at P an hour.")
+@click.option("--open", "browse", is_flag=True, help="Open it in a browser.")
+def report(folder: Place, output: Place | None, gpu_price: float | None, browse: bool) -> None:
     """Draw the run in FOLDER as one HTML page. Works while it goes on."""
     from raytao.cli.reporting import show_report
 
-    show_report(folder, output)
+    show_report(folder, output, gpu_price=gpu_price, browse=browse)
 
 
 @main.command()
-@click.argument("network")
-@click.option(
-    "-e",
-    "--spec",
-    "spec_file",
-    required=True,
-    metavar="FILE",
-    type=PLACE,
-    help="The train spec.",
-)
-@click.option(
-    "-r",
-    "--results",
-    metavar="DIR",
-    type=PLACE,
-    help="Keep log, status and weights here; default: nothing is kept.",
-)
-@click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="Stop after N epochs.")
-def train(network: str, spec_file: Place, results: Place | None, epochs: int | None) -> None:
-    """Train NETWORK once, without Ray.
-
-    A recommendation file in a results folder is repeated exactly: same seed, same threads, and
-    it stops where that trial stopped.
-    """
-    from raytao.cli.training import train_once
-
-    sys.exit(train_once(network, spec_file, results, epochs))
-
-
-def of_a_model(command: Callable[..., None]) -> Callable[..., None]:
-    """The arguments that say which model is meant."""
-    marks = [
-        click.argument("place", type=PLACE),
-        click.option("--network", metavar="NAME", help="Of a spec that no run wrote."),
-        click.option(
-            "--checkpoint",
-            metavar="FILE",
-            type=PLACE,
-            help="Other weights than those of PLACE.",
-        ),
-    ]
-    for mark in reversed(marks):
-        command = mark(command)
-    return command
-
-
-@main.command()
-@of_a_model
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def evaluate(place: Place, network: str | None, checkpoint: Place | None, as_json: bool) -> None:
-    """Measure a trained model on the test set.
-
-    PLACE is a results folder (its best model), a best_model/ folder anywhere, an experiment_n/
-    folder or recommendation_n.yaml in a results folder, a folder of `raytao train -r`, or a
-    train spec with evaluate.checkpoint.
-    """
-    from raytao.cli.evaluating import evaluate_once
-
-    evaluate_once(place, network, checkpoint, as_json=as_json)
-
-
-@main.command("export-model")
-@of_a_model
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["torchscript", "onnx"]),
-    required=True,
-    help="What to write; onnx needs pip install 'raytao[onnx]'.",
-)
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    type=OUTPUT,
-    help="Default: exported/model.torchscript.pt or exported/model.onnx in the results folder.",
-)
-@click.option("--force", is_flag=True, help="Replace a file that is there.")
-def export_model(
-    place: Place,
-    network: str | None,
-    checkpoint: Place | None,
-    format_: str,
-    output: Place | None,
-    force: bool,
-) -> None:
-    """Write a trained model as one file for other programs.
-
-    PLACE is what `raytao evaluate` takes. The file is read back and must answer as the model
-    does, or nothing is written.
-    """
-    from raytao.cli.exporting import write_model
-
-    write_model(place, network, checkpoint, format_, output, force=force)
-
-
-@main.command()
-@click.argument("network", required=False)
+@click.argument("network", required=False, shell_complete=complete_network)
 @click.option("--every", is_flag=True, help="Count every network's parameters, a line each.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def params(network: str | None, every: bool, as_json: bool) -> None:
@@ -392,7 +273,14 @@ def params(network: str | None, every: bool, as_json: bool) -> None:
         show_params(network, as_json=as_json)
 
 
-for command in (submit, jobs, cluster, doctor, run_function):
+COMMANDS = (
+    *(init, list_runs, schema, completion),
+    *(stop, pause, cancel),
+    *(train, evaluate, export_model),
+    *(sync, export_optuna),
+    *(submit, jobs, cluster, doctor, run_function),
+)
+for command in COMMANDS:
     main.add_command(command)
 
 

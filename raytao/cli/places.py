@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Final
 
 import click
+from click.shell_completion import CompletionItem
 
+from raytao.cli.completing import complete_folder
 from raytao.runs.place import Place, place_of
 
 LONGEST_SHOWN: Final = 80
@@ -48,6 +50,12 @@ class PlaceType(click.Path):
             self.fail(f"{shown!r} {why}", param, ctx)
         return place
 
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """See click: folders of runs, or else files."""
+        return complete_folder(ctx, param, incomplete)
+
     def objection(self, path: Path) -> str | None:
         """Why a path is not taken; errors of the system are objections, too."""
         path.stat()
@@ -56,6 +64,12 @@ class PlaceType(click.Path):
 
 class OutputType(PlaceType):
     """A file to write, new or to be replaced; never a device, which nobody would get back."""
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """See click: files."""
+        return click.Path.shell_complete(self, ctx, param, incomplete)
 
     def objection(self, path: Path) -> str | None:
         """See `PlaceType`."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import click
 
 from raytao.automl.conduct import Outcome, conduct
-from raytao.report.progress import terminal_observer
+from raytao.report.live.progress import terminal_observer
 from raytao.report.summary import summary
 from raytao.report.talk import talk
+from raytao.report.visible import visible
 from raytao.runs.log import read_log
 from raytao.runs.place import store_at
 from raytao.setup.setup import Setup
@@ -29,7 +30,8 @@ def run_setup(setup: Setup, *, allow_changed: bool = False, go_on: bool = False)
 
 
 def _conclude(setup: Setup, outcome: Outcome) -> int:
-    for line in summary(outcome.state, setup.results, outcome.seconds):
+    told = map(visible, outcome.told)
+    for line in (*summary(outcome.state, setup.results, outcome.seconds), *told):
         click.echo(line)
     finished = outcome.state.finished
     canceled = finished is not None and finished.status == "Canceled"

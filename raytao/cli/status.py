@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import json
+import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import click
-from rich.console import Console, Group
+from rich.console import RenderableType
 from rich.live import Live
 from rich.text import Text
 
 from raytao.brains.base import Plan
-from raytao.cli.foreign import show_foreign
-from raytao.report.progress import header
-from raytao.report.terminal import indicators, live, trials_table
-from raytao.report.visible import visible
+from raytao.report.live.progress import PlainObserver, console_on, header, shows_live
+from raytao.report.live.terminal import live, printed
+from raytao.report.talk import talk
+from raytao.report.visible import fit_for, visible
 from raytao.report.words import clock, how_to_go_on, status_word, where_it_runs
-from raytao.runs.events import Placed
+from raytao.runs.eta import Remaining
+from raytao.runs.events import Event, Placed
+from raytao.runs.log import LogFollower, read_log
 from raytao.runs.owner_file import Owner
 from raytao.runs.place import Place, store_at
 from raytao.runs.process import Life
 from raytao.runs.state import RunState
-from raytao.setup.folder import driver_of, is_driven, open_folder, read_state
+from raytao.runs.store import StoreError
+from raytao.setup.damage import repair_told
+from raytao.setup.folder import driver_of, is_driven, open_folder
 from raytao.setup.job import job_of, left_of
 from raytao.setup.setup import Setup
 from raytao.tao import layout
@@ -33,36 +41,70 @@ WATCH_SECONDS = 1.0
 
 
 def show_status(folder: Place, *, watch: bool, as_json: bool) -> None:
-    """Print the state once, or until the run ends."""
+    """Print the state once, or until the run ends; whoever watches may come before the run."""
+    if watch and not as_json and isinstance(folder, Path) and _is_to_come(folder):
+        with _left_by_ctrl_c():
+            _wait_for(folder)
     if is_foreign(folder):
-        show_foreign(folder, watch=watch, as_json=as_json)
+        with _left_by_ctrl_c():
+            from raytao.cli.foreign import show_foreign  # what draws its page loads much more
+
+            show_foreign(folder, watch=watch, as_json=as_json)
         return
     setup, state = open_folder(folder)
-    plan = setup.new_brain().plan()
     if as_json:
         click.echo(json.dumps(status_json(setup, state, folder), indent=2))
         return
     if watch:
-        _watch(folder, setup, plan)
+        with _left_by_ctrl_c():
+            _watch(_Watched(folder, setup, state))
         return
-    console = Console()
-    console.print(Text(visible(header(setup), lines=True), style="bold"))
-    console.print(_status_line(folder, state), soft_wrap=True)  # its commands are for copying
-    console.print(indicators(state, left_of(setup, state, plan), plan))
-    console.print(trials_table(state, limit=None))
-    for trial, place in _places(state) if is_driven(folder) else ():
-        line = f"recommendation {trial} runs on {where_it_runs(place)}"
-        console.print(Text(visible(line)), soft_wrap=True)
+    _show(folder, setup, state)
+
+
+def _is_to_come(folder: Path) -> bool:
+    """Whether there is no folder, or one that a driver has only just claimed for its run."""
+    if not os.path.lexists(folder):
+        return True
+    return folder.is_dir() and is_driven(folder) and not store_at(folder).size(layout.EVENTS)
+
+
+def _wait_for(folder: Path) -> None:
+    """Wait until there is a run in a folder that is to come."""
+    talk(f"waiting for {folder} …; Ctrl-C ends")
+    while not (is_foreign(folder) or read_log(store_at(folder), layout.EVENTS)):
+        time.sleep(WATCH_SECONDS)
+
+
+def _show(folder: Place, setup: Setup, state: RunState) -> None:
+    """Print it once. On a terminal, as much of it as one screen holds; else all of it."""
+    console, plan, driven = console_on("stdout"), setup.new_brain().plan(), is_driven(folder)
+    title = Text(fit_for(visible(header(setup), lines=True), console.encoding), "bold")
+    stands = _status_line(folder, state)
+    places = [
+        Text(visible(f"recommendation {trial} runs on {where_it_runs(place)}"))
+        for trial, place in (_places(state) if driven else ())
+    ]
+    beside = sum(text.plain.count("\n") + 1 for text in (title, stands, *places))
+    console.print(title, soft_wrap=True)
+    console.print(stands, soft_wrap=True)  # its commands are for copying
+    console.print(printed(state, left_of(setup, state, plan), plan, beside, driven=driven))
+    for line in places:
+        console.print(line, soft_wrap=True)
 
 
 def status_json(setup: Setup, state: RunState, folder: Place) -> dict[str, object]:
     """TAO's indicators, list of trials and job payload, and who has claimed the run."""
     owner, left = driver_of(folder), left_of(setup, state, setup.new_brain().plan())
+    driven = _drives(owner)
     return {
-        "status": status_word(state, driven=_drives(owner)),
+        "status": status_word(state, driven=driven),
         "automl_metadata": metadata_json(state, left, setup.card.unit),
         "controller": controller_json(state),
-        "running": [vars(place) for _, place in _places(state)],
+        "running": [
+            {**vars(place), "use": state.trials[trial].use}
+            for trial, place in (_places(state) if driven else ())
+        ],
         "tao": job_of(setup, state, folder),
         "owner": owner
         and {
@@ -110,18 +152,87 @@ def _described(owner: Owner) -> str:
             return f"{owner}, last heard of {clock(owner.silent_for())} ago (by two clocks)"
 
 
-def _watch(folder: Place, setup: Setup, plan: Plan) -> None:
-    """Renew the table until the run is over; the log is read again when there is more of it."""
-    store, state = store_at(folder), read_state(folder)
-    size: int | None = None
-    with Live(console=Console(), auto_refresh=False) as view:
+class _Watched:
+    """A run whose log is read as it grows: only what is new is parsed."""
+
+    def __init__(self, folder: Place, setup: Setup, state: RunState) -> None:
+        self.folder = folder
+        self.setup = setup
+        self.state = state
+        self.goes_on = is_driven(folder)
+        self._plan: Plan = setup.new_brain().plan()
+        self._log = LogFollower(store_at(folder), layout.EVENTS, state.next_seq)
+        self._heard = time.monotonic()
+
+    def news(self) -> Iterator[Event]:
+        """Look again: every event that is new, right after the state took it in."""
+        self.goes_on = is_driven(self.folder)
+        try:
+            with repair_told(self.folder):
+                records, anew = self._log.news()
+        except StoreError as error:
+            if not error.may_pass:
+                raise
+            return  # the next look may be luckier
+        if records:
+            self._heard = time.monotonic()
+        self.state = RunState() if anew else self.state
+        for record in records:
+            self.state.take(record)
+            yield record.event
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more is to come."""
+        return self.state.finished is not None or not self.goes_on
+
+    @property
+    def left(self) -> Remaining:
+        """What is left of it; while the log is silent, the time goes on."""
+        silent = time.monotonic() - self._heard if self.goes_on else 0.0
+        return left_of(self.setup, self.state, self._plan, self.state.driven + silent)
+
+    def view(self) -> RenderableType:
+        """The live view, and how the run stands."""
+        below = _status_line(self.folder, self.state)
+        title, driven = header(self.setup), self.goes_on
+        return live(title, self.state, self.left, self._plan, below, driven=driven)
+
+
+@contextmanager
+def _left_by_ctrl_c() -> Iterator[None]:
+    """Watching ends quietly; the run does not notice."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+def _watch(run: _Watched) -> None:
+    """Renew the view until the run is over; lines where there is no terminal to renew it on."""
+    console = console_on("stdout")
+    if not shows_live(console):
+        _tell(run)
+        return
+    with Live(console=console, auto_refresh=False) as view:
         while True:
-            goes_on, now = is_driven(folder), store.size(layout.EVENTS)
-            if now != size:
-                state, size = read_state(folder), now
-            left = left_of(setup, state, plan)
-            table = live(header(setup), state, left, plan)
-            view.update(Group(table, _status_line(folder, state)), refresh=True)
-            if state.finished or not goes_on:
+            for _ in run.news():
+                pass
+            view.update(run.view(), refresh=True)
+            if run.over:
                 return
             time.sleep(WATCH_SECONDS)
+
+
+def _tell(run: _Watched) -> None:
+    """A line for every event from now on, as a run's own log has them."""
+    observer = PlainObserver(run.setup, click.echo)
+    click.echo(fit_for(visible(header(run.setup), lines=True), console_on("stdout").encoding))
+    while True:
+        for event in run.news():
+            observer.event(event, run.state)
+        observer.step(run.state, run.left)
+        if run.over:
+            break
+        time.sleep(WATCH_SECONDS)
+    click.echo(_status_line(run.folder, run.state).plain)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from raytao.cli.amounts import Amount
+from raytao.cli.completing import complete_assignment, complete_run
 from raytao.report.talk import talk
 from raytao.report.visible import visible
 
@@ -31,8 +32,13 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON; the log
 def of_a_submission(command: Callable[..., None]) -> Callable[..., None]:
     """The options of ``raytao submit``."""
     marks = [
-        click.argument("run"),
-        click.argument("assignments", nargs=-1, metavar="[KEY=VALUE]..."),
+        click.argument("run", shell_complete=complete_run),
+        click.argument(
+            "assignments",
+            nargs=-1,
+            metavar="[KEY=VALUE]...",
+            shell_complete=complete_assignment,
+        ),
         ADDRESS,
         click.option(
             "--resume",

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-import numpy as np
-
 from raytao.errors import SettingsError
 from raytao.runs.resources import ResourceRequest
 from raytao.setup.formula import Formula
@@ -79,6 +77,8 @@ def _refuse_a_circle(formula: Formula, card: Card) -> None:
 
 def _probes(setup: Setup) -> Iterator[Params]:
     """The space's two corners, and configurations from all over it; the same every time."""
+    import numpy as np
+
     rng = np.random.default_rng(0)
     yield setup.space.decode(np.zeros(setup.space.dim))
     yield setup.space.decode(np.ones(setup.space.dim))

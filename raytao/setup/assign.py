@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from raytao.errors import SettingsError, did_you_mean
-from raytao.setup.settings import Settings
+from raytao.setup.settings import Range, Settings
 from raytao.spec import Document, flatten
 from raytao.tao.automl.keys import KEYS, setting_named
 from raytao.tao.automl.settings import setting_of
@@ -16,7 +16,14 @@ from raytao.types import Json
 def _parsed(assignment: str) -> tuple[str, Json]:
     key, equals, text = assignment.partition("=")
     if not equals or not key:
-        raise SettingsError(f"{assignment!r} is not key=value", remedy="for example slots=4")
+        raise SettingsError(
+            f"{assignment!r} is not key=value",
+            remedy="for example slots=4, without blanks around the =",
+        )
+    if key != key.strip():
+        raise SettingsError(
+            f"{assignment!r} has a blank before the =", remedy=f"write {key.strip()}={text}"
+        )
     value = Document.parse(f"value: {text}", file=f"the argument {assignment!r}").plain()["value"]
     return key, value
 
@@ -27,7 +34,7 @@ def assign_setting(data: dict[str, Any], assignment: str) -> None:
     if key in KEYS:
         key, value = setting_of(key, value)
     if key.split(".")[0] in Settings.model_fields:
-        _put(data, key.split("."), value)
+        _put(data, _steps(key), value)
 
 
 def named_brain(assignments: Sequence[str]) -> str | None:
@@ -54,10 +61,21 @@ def assign_spec_key(data: dict[str, Any], assignment: str, spec: Document) -> No
         data["set"] = {**flatten(changes), key: value}
 
 
+def _steps(key: str) -> list[str]:
+    """The path to a setting. Ranges are by parameter, and a parameter's name has dots itself."""
+    steps = key.split(".")
+    if steps[:2] != ["search", "ranges"]:
+        return steps
+    end = len(steps) - (len(steps) > 3 and steps[-1] in Range.model_fields)
+    return [*steps[:2], *([".".join(steps[2:end])] if steps[2:] else []), *steps[end:]]
+
+
 def _put(data: dict[str, Any], keys: Sequence[str], value: Json) -> None:
     *path, last = keys
-    for step in path:
+    for depth, step in enumerate(path):
         inner = data.get(step)
+        if path[:depth] == ["search", "ranges"] and isinstance(inner, list) and len(inner) == 2:
+            inner = dict(zip(("valid_min", "valid_max"), inner, strict=True))
         data[step] = dict(inner) if isinstance(inner, Mapping) else _in_full(step, inner)
         data = data[step]
     data[last] = value
@@ -70,6 +88,11 @@ def _in_full(key: str, short: object) -> dict[str, Any]:
     """
     if key == "brain" and short is None:
         return dict(Settings.model_fields[key].default)
+    if key == "tracking" and isinstance(short, list):
+        raise SettingsError(
+            "there are several trackers: which one is meant?",
+            remedy="write the whole list: tracking=[mlflow, {name: tensorboard}]",
+        )
     if key == "warm_start" and isinstance(short, str | list):
         return {"runs": [short] if isinstance(short, str) else short}
     return {"name": short} if isinstance(short, str) else {}

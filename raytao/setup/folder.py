@@ -207,7 +207,10 @@ def read_state(folder: Place) -> RunState:
         DamagedRun: if its log cannot be trusted.
     """
     if isinstance(folder, Path) and not folder.is_dir():
-        raise FolderError(f"no folder {folder}")
+        raise FolderError(
+            f"no folder {folder}",
+            remedy="mind the spelling; a run makes its folder once Ray has answered",
+        )
     with repair_told(folder), _let_in(folder):
         state = RunState.fold(read_log(store_at(folder), layout.EVENTS))
     if state.opened is None:

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-import numpy as np
-
 from raytao.errors import SettingsError, SpaceError, did_you_mean
 from raytao.networks.function import (
     EPOCHS_KEY,
@@ -176,8 +174,8 @@ def _spec(space: Space, epochs: int, seed: int, first: Mapping[str, Json]) -> Do
                 f"spec gives {parameter.name} {first[parameter.name]!r}, which is not among its "
                 f"values: {', '.join(map(str, parameter.values()))}"
             )
-    middle = space.decode(np.full(space.dim, 0.5))
-    anywhere = {p.name: p.decode(np.full(p.dim, 0.5)) for p in space.parameters}
+    middle = space.decode([0.5] * space.dim)
+    anywhere = {p.name: p.decode([0.5] * p.dim) for p in space.parameters}
     values = {**anywhere, **middle}  # what is not active in the middle has a value as well
     own = {"num_epochs": epochs, "num_gpus": 0, "seed": seed}
     tree = Document.of_values({**values, OWN_SECTION: own}, file="spec")

@@ -39,10 +39,17 @@ def job_of(setup: Setup, state: RunState, folder: Place) -> dict[str, Json]:
     return payload(state, left, standing(setup, state, folder), now, setup.card.unit)
 
 
-def left_of(setup: Setup, state: RunState, plan: Plan) -> Remaining:
-    """What is left of a run, for somebody who does not drive it and only guesses its slots."""
-    at_once = max(1, len(state.running()), setup.settings.slots or 1)
-    return remaining(state, plan, at_once, setup.budget)
+def left_of(setup: Setup, state: RunState, plan: Plan, driven: float | None = None) -> Remaining:
+    """What is left of a run, for somebody who does not drive it and only guesses its slots.
+
+    Args:
+        setup: the run.
+        state: how far it is.
+        plan: what was planned.
+        driven: seconds that drivers have been at work until now; default: until its last record.
+    """
+    at_once = state.pace.widest or setup.settings.slots or 1
+    return remaining(state, plan, at_once, setup.budget, driven)
 
 
 def standing(setup: Setup, state: RunState, folder: Place) -> Standing:

@@ -30,8 +30,14 @@ class Places:
     assignments: tuple[str, ...] = ()
     taos: Mapping[str, Keys] = field(default_factory=dict)
 
-    def __call__(self, keys: Keys) -> Where:
-        """The place of a nested key; of the nearest enclosing one that was written."""
+    def __call__(self, keys: Keys, *, within: bool = False) -> Where:
+        """The place of a nested key; of the nearest enclosing one that was written.
+
+        Args:
+            keys: the path to it.
+            within: an argument that made something below it may be the place, too, unless it
+                only changed what the file has there.
+        """
         dotted_keys = ".".join(str(key) for key in keys)
         dotted = dotted_keys.removeprefix("set.")
         for assignment in self.assignments:
@@ -40,10 +46,21 @@ class Places:
                 return Where(f"the argument {assignment!r}")
         path: Keys = self._written(dotted_keys)
         known = ".".join(str(key) for key in path)
+        merged = known == dotted_keys and isinstance(self._at(path), Mapping)
+        for assignment in self.assignments if within and not merged else ():
+            if _is_within(setting_named(assignment.partition("=")[0]), dotted):
+                return Where(f"the argument {assignment!r}")
         for setting, keys in self.taos.items():
             if _is_within(dotted_keys, setting) and not _is_within(known, setting):
                 path = keys
         return located(self.node, *path, file=self.file) if path else Where(self.file)
+
+    def _at(self, path: Keys) -> Json:
+        """What the file has there."""
+        node = self.node
+        for key in path:
+            node = node[key]
+        return node
 
     def _written(self, dotted: str) -> list[str | int]:
         """The keys as the file has them: ``a.b.c`` may be written nested, dotted or mixed."""

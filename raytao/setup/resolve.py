@@ -159,16 +159,15 @@ def _checked(
 
 def _refuse_unknown_tracker(settings: Settings, place: Places) -> None:
     """Find a misspelt tracker before anything starts; it is loaded when the run does."""
-    if settings.tracking is None or ":" in settings.tracking.name:
-        return
     known = catalog.registered("raytao.trackers")
-    name = settings.tracking.name
-    if name not in known:
-        raise SettingsError(
-            f"unknown tracker {name!r}",
-            where=place(["tracking", "name"]),
-            remedy=did_you_mean(name, known),
-        )
+    for index, tracker in enumerate(settings.tracking):
+        several = [index] if len(settings.tracking) > 1 else []
+        if ":" not in tracker.name and tracker.name not in known:
+            raise SettingsError(
+                f"unknown tracker {tracker.name!r}",
+                where=place(["tracking", *several, "name"]),
+                remedy=did_you_mean(tracker.name, known),
+            )
 
 
 def _network(data: dict[str, Json], folder: Path, place: Places) -> tuple[Network, Card]:

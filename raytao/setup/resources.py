@@ -82,7 +82,19 @@ Labels: TypeAlias = Annotated[dict[str, str], AfterValidator(_selectors)]
 
 
 class When(BaseModel):
-    """What trials get whose spec is so: the keys that are given, in place of the usual ones."""
+    """What trials get whose spec is so: the keys that are given, in place of the usual ones.
+
+    Args:
+        condition: a formula over the train spec that holds: ``model.width > 128``.
+        cpus: as of ``resources``, and so are the others.
+        gpus: GPUs.
+        memory_gb: memory.
+        gpu_memory_gb: memory of each GPU.
+        custom: the cluster's own resources, by name.
+        labels: what a node's labels must be.
+        processes: training processes.
+        nodes: machines of one trial.
+    """
 
     model_config = STRICT
 

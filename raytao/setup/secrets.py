@@ -33,9 +33,8 @@ def refuse_secret_settings(data: Mapping[str, Json], place: Places) -> None:
         SettingsError: naming the key and its place, never the value.
     """
     _refuse_other_storage(data.get("results_dir"), place)
-    tracking = data.get("tracking")
-    if isinstance(tracking, Mapping):
-        data = {**data, "tracking": {k: v for k, v in tracking.items() if k != "uri"}}
+    if "tracking" in data:
+        data = {**data, "tracking": _without_uri(data["tracking"])}
     found = secret_of(data)
     if found is None:
         _refuse_references(data, place)
@@ -47,6 +46,15 @@ def refuse_secret_settings(data: Mapping[str, Json], place: Places) -> None:
         where=_without_value(place(found.key.split("."))),
         remedy=_OWN_REMEDY.get(section, REMEDY if key == below else "leave it out"),
     )
+
+
+def _without_uri(tracking: Json) -> Json:
+    """One tracker's settings, or several trackers', but for their addresses."""
+    if isinstance(tracking, list):
+        return [_without_uri(one) for one in tracking]
+    if isinstance(tracking, Mapping):
+        return {key: value for key, value in tracking.items() if key != "uri"}
+    return tracking
 
 
 def refuse_secret_spec(spec: Document) -> None:

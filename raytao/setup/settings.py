@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
-from collections.abc import Mapping, Sequence
-from types import UnionType
-from typing import Any, Self, Union, get_args, get_origin
+from typing import Any, Self
 
 from pydantic import (
     AliasChoices,
     BaseModel,
     Field,
     ValidationError,
+    field_serializer,
     field_validator,
     model_validator,
 )
 
-from raytao.errors import SettingsError, Where, did_you_mean
-from raytao.redact import has_login
+from raytao.setup.mistakes import readable
 from raytao.setup.places import Places
 from raytao.setup.resources import Resources
 from raytao.setup.strict import STRICT
+from raytao.setup.trackers import Tracking as Tracking
+from raytao.setup.trackers import listed, written
 from raytao.types import Direction, Json
 
 LONGEST_NAME = 255
@@ -36,14 +35,28 @@ class _Strict(BaseModel):
 
 
 class Metric(_Strict):
-    """The metric to search by; the direction is the network's unless it is given."""
+    """The metric to search by; its name alone is enough.
+
+    Args:
+        name: as the trainer reports it; ``kpi`` means the network's own.
+        direction: which way it is better; the network's, unless it is given.
+    """
 
     name: str = "kpi"
     direction: Direction | None = Field(default=None, strict=False)
 
 
 class Range(_Strict):
-    """A user's own range for one parameter (TAO 7.3's automl_range_override)."""
+    """A user's own range for one parameter; ``[0.001, 0.1]`` is short for its two bounds.
+
+    Args:
+        valid_min: the smallest value.
+        valid_max: the largest value.
+        valid_options: the values to choose from.
+        option_weights: how often each of the options is drawn, next to the others.
+        math_cond: what a value must meet: ``< train.num_epochs``, ``^ 2``.
+        depends_on: when it is searched at all: ``train.optim.type == sgd``.
+    """
 
     valid_min: float | None = None
     valid_max: float | None = None
@@ -67,7 +80,15 @@ def _known_as(*names: str) -> Any:
 
 
 class Search(_Strict):
-    """Changes to the network's default search space."""
+    """Changes to the network's default search space.
+
+    Args:
+        add: parameters that may be searched, but are not by default.
+        remove: parameters that keep the spec's value.
+        ranges: own ranges, by parameter.
+        only: the whole list of what is searched, in place of ``add`` and ``remove``.
+        override_disabled: let ``add`` and ``only`` name what the network's table refuses.
+    """
 
     add: list[str] = _known_as("add", "additional_automl_parameters", "automl_add_hyperparameters")
     remove: list[str] = _known_as(
@@ -87,29 +108,14 @@ class Search(_Strict):
         return self
 
 
-class Tracking(_Strict):
-    """Where the driver tells of the run besides its folder; ``tracking: mlflow`` is enough."""
-
-    name: str = "mlflow"
-    uri: str | None = None
-    experiment: str = "raytao"
-
-    @field_validator("uri")
-    @classmethod
-    def _no_secret(cls, value: str | None) -> str | None:
-        """Settings are written to the log, and secrets are not."""
-        if value and has_login(value):
-            raise ValueError(
-                "must not hold a password, for it is written to the log: set MLFLOW_TRACKING_URI, "
-                "or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, instead"
-            )
-        return value
-
-
 class Limits(_Strict):
-    """When a trial counts as hung: seconds for one segment, seconds without an epoch.
+    """When a trial counts as hung, and is ended.
 
     Both the trial's supervisor and the driver watch; without a limit, neither does.
+
+    Args:
+        seconds: the most that one segment, from a start to a pause, may take.
+        idle_seconds: the most that may pass without an epoch.
     """
 
     seconds: float | None = Field(default=None, gt=0)
@@ -117,7 +123,14 @@ class Limits(_Strict):
 
 
 class Retries(_Strict):
-    """How often a trial is tried again, from its checkpoint; see `raytao.runs.retries`."""
+    """How often a trial is tried again, from its checkpoint; see `raytao.runs.retries`.
+
+    Args:
+        failures: after an exception, an exit code or a hang.
+        losses: after its worker vanished, without an epoch in between.
+        smaller_batch: after it ran out of memory, each time with half the batch.
+        alike: so many trials that fail for one reason, in a row, stop the run; null: never.
+    """
 
     failures: int = Field(default=0, ge=0)
     losses: int = Field(default=2, ge=0)
@@ -129,6 +142,11 @@ class Budget(_Strict):
     """Of the whole run, over all its resumptions: when one is spent, the run ends well.
 
     Trials that run then end with the epoch they are in, and the winner is measured.
+
+    Args:
+        hours: by the clock, while a driver is at work.
+        epochs: of all trials together.
+        gpu_hours: of all trials together; a share of a GPU counts as its share.
     """
 
     hours: float | None = Field(default=None, gt=0)
@@ -140,7 +158,7 @@ class WarmStart(_Strict):
     """Earlier runs to begin from; a list of their folders is enough.
 
     Args:
-        runs: results folders.
+        runs: results folders, raytao's or TAO's.
         trust: take their results for this run's own; see `raytao.setup.warm_start`.
         best: how many of their configurations are trained here first.
     """
@@ -171,7 +189,32 @@ class WarmStart(_Strict):
 
 
 class Settings(_Strict):
-    """A run file. ``brain`` keeps its own keys; the brain's model checks them."""
+    """A run file. ``brain`` keeps its own keys; the brain's model checks them.
+
+    Args:
+        network: what is trained: a name that ``raytao params`` lists, or a folder with a card.
+        command: changes to its card's ``command`` block, where another program trains it.
+        spec: the path of a whole train spec of your own; without it, the network's.
+        set: changes to the train spec: nested keys, or dotted ones.
+        metric: what trials are judged by.
+        brain: who proposes trials; its name alone is enough.
+        search: what is searched.
+        initial: trained right after the user's own spec: paths of specs, or values by parameter.
+        warm_start: earlier runs to begin from.
+        resources: what each trial gets.
+        slots: the most trials at once; without it, as many as the cluster has room for.
+        limits: when a trial counts as hung.
+        retries: how often a trial is tried again.
+        budget: what the run may use up in all.
+        checkpoint_gb: the most that the checkpoints of the whole run may take on disk.
+        seed: of everything that the brain draws.
+        results_dir: where the run is kept: a path, or an address such as ``s3://bucket/my_run``;
+            without it, ``results/`` and this file's name.
+        evaluate: measure the winner on the test set, once, at the end.
+        delete_intermediate_checkpoints: keep two checkpoints of a trial, the latest and the best.
+        address: of a running Ray cluster: ``auto``, or host:port; without it one starts here.
+        tracking: where the run is told of besides its folder.
+    """
 
     network: str
     command: dict[str, Any] = {}
@@ -198,7 +241,7 @@ class Settings(_Strict):
         ),
     )
     address: str | None = None
-    tracking: Tracking | None = None
+    tracking: list[Tracking] = []
 
     @field_validator("results_dir")
     @classmethod
@@ -235,28 +278,19 @@ class Settings(_Strict):
     def _name_alone(cls, value: object) -> object:
         return {"name": value} if isinstance(value, str) else value
 
-    @field_validator("brain", "tracking", mode="before")
+    @field_validator("brain", mode="before")
     @classmethod
-    def _name_of_part_alone(cls, value: object) -> object:
+    def _name_of_brain_alone(cls, value: object) -> object:
         return {"name": value} if isinstance(value, str) else value
 
+    @field_validator("tracking", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: object) -> object:
+        return listed(value)
 
-_MODEL = ("model_type", "model_attributes_type")
-
-_NOUNS: Mapping[str, str] = {
-    "int_type": "an integer",
-    "int_parsing": "an integer",
-    "int_from_float": "an integer",
-    "float_type": "a number",
-    "float_parsing": "a number",
-    "string_type": "a string",
-    "bool_type": "true or false",
-    "bool_parsing": "true or false",
-    "list_type": "a list",
-    "dict_type": "a mapping of keys to values",
-    "model_type": "a mapping of keys to values",
-    "model_attributes_type": "a mapping of keys to values",
-}
+    @field_serializer("tracking")
+    def _as_written(self, value: list[Tracking]) -> Json:
+        return written(value)
 
 
 def validate(model: type[BaseModel], data: Json, *, place: Places, below: str = "") -> Any:
@@ -274,57 +308,4 @@ def validate(model: type[BaseModel], data: Json, *, place: Places, below: str = 
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        keys = [*below.split("."), *first["loc"]] if below else list(first["loc"])
-        inside = first["type"] in _MODEL
-        known = _known_keys(model, first["loc"] if inside else first["loc"][:-1])
-        raise _readable(first, keys, known, place(keys)) from error
-
-
-def _readable(
-    problem: Mapping[str, Any], keys: Sequence[str | int], known: list[str], where: Where
-) -> SettingsError:
-    name = ".".join(str(k) for k in keys)
-    value = problem.get("input")
-    match problem["type"]:
-        case "extra_forbidden":
-            remedy = did_you_mean(str(keys[-1]), known)
-            return SettingsError(f"unknown key {name!r}", where=where, remedy=remedy)
-        case "missing":
-            return SettingsError(f"{name!r} is missing", where=where, remedy=f"add {name}: …")
-        case kind if kind in _NOUNS:
-            rule = f"{name!r} must be {_NOUNS[kind]}, not {value!r}"
-            return SettingsError(rule, where=where, remedy=_how(problem, name, known))
-        case _:
-            rule = re.sub(r"^(Input|Value error,) ?", "", str(problem["msg"]))
-            shown = "…" if name.endswith("uri") else repr(value)  # it may hold a password
-            return SettingsError(f"{name!r} is {shown}; it {rule}", where=where)
-
-
-def _how(problem: Mapping[str, Any], name: str, known: list[str]) -> str:
-    """What to write instead of a value of the wrong type, where that is not plain."""
-    if problem["type"] == "list_type":
-        return f"write {name}: [{problem['input']}]"
-    return f"its keys: {', '.join(known)}" if problem["type"] in _MODEL else ""
-
-
-def _known_keys(model: type[BaseModel], path: Sequence[str | int]) -> list[str]:
-    """Keys that may stand below ``path``; a list or mapping of models is one step."""
-    inner: Any = model
-    for step in path:
-        inner = _required(inner)
-        if get_origin(inner) in (dict, list):
-            inner = get_args(inner)[-1]
-        elif isinstance(inner, type) and issubclass(inner, BaseModel):
-            info = inner.model_fields.get(str(step))
-            inner = info.annotation if info else None
-    inner = _required(inner)
-    is_model = isinstance(inner, type) and issubclass(inner, BaseModel)
-    return [info.alias or name for name, info in inner.model_fields.items()] if is_model else []
-
-
-def _required(kind: Any) -> Any:
-    """``X`` of ``X | None``."""
-    if get_origin(kind) not in (Union, UnionType):
-        return kind
-    return next(option for option in get_args(kind) if option is not type(None))
+        raise readable(error, model, data, place=place, below=below) from error

@@ -7,12 +7,11 @@ measured them: right only where the data and the metric are the same.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-
-import numpy as np
 
 from raytao.brains.base import Evidence, Initial
 from raytao.brains.portfolio import portfolio, thinned
@@ -43,7 +42,7 @@ class Candidate:
 
     params: Params
     regrets: dict[int, float] = field(default_factory=dict)
-    best: tuple[float, int, int] = (np.inf, 0, 0)
+    best: tuple[float, int, int] = (math.inf, 0, 0)
     """The least regret, and of which run and trial."""
 
     def add(self, run: int, result: Result) -> None:
@@ -140,13 +139,12 @@ class _Nearness:
 
     def __init__(self, space: Space) -> None:
         self._space = space
-        numeric = [column.kind == "numeric" for column in space.columns]
-        self._apart = np.where(numeric, NEAR, 0.0)
+        self._apart = [NEAR if column.kind == "numeric" else 0.0 for column in space.columns]
 
     def __call__(self, one: Params, other: Params) -> bool:
         """An inactive parameter lies in the middle; what makes it inactive is another choice."""
-        distance = np.abs(self._space.encode(one) - self._space.encode(other))
-        return bool(np.all(distance <= self._apart))
+        distance = abs(self._space.encode(one) - self._space.encode(other))
+        return bool((distance <= self._apart).all())
 
 
 def _evidence(runs: Sequence[Earlier]) -> tuple[Evidence, ...]:

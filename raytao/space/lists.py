@@ -6,12 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
 from raytao.errors import SpaceError
 from raytao.space.cells import ANYWHERE, LARGEST_INT, centre, index
 from raytao.space.conditions import FREE, Limits
-from raytao.space.parameters import Array, Parameter, check_bounds, is_int, nearest_index
+from raytao.space.parameters import Coordinates, Parameter, check_bounds, is_int, nearest_index
 from raytao.types import Json
 
 LONGEST_RUN: Final = 1_000
@@ -70,18 +68,18 @@ class IntRun(_Integers):
         """One coordinate for either end."""
         return 2
 
-    def decode(self, u: Array, limits: Limits = FREE) -> list[int]:
+    def decode(self, u: Coordinates, limits: Limits = FREE) -> list[int]:
         """Return the run between the two draws in ``u``, shape (2,)."""
         del limits
         first, last = sorted((self._pick(float(u[0])), self._pick(float(u[1]))))
         return list(range(first, last + 1))
 
-    def encode(self, value: Json, limits: Limits = FREE) -> Array:
+    def encode(self, value: Json, limits: Limits = FREE) -> tuple[float, ...]:
         """Return the cells of the smallest and the largest member."""
         del limits
         if not _is_int_list(value) or not value:
-            return np.full(2, ANYWHERE)
-        return np.array([self._spot(min(value)), self._spot(max(value))])
+            return ANYWHERE, ANYWHERE
+        return self._spot(min(value)), self._spot(max(value))
 
     def contains(self, value: Json, limits: Limits = FREE) -> bool:
         """Whether ``value`` is a run within the range."""
@@ -124,23 +122,22 @@ class SortedInts(_Integers):
         """One coordinate for the length, one for each possible member."""
         return 1 + self.max_len
 
-    def decode(self, u: Array, limits: Limits = FREE) -> list[int]:
+    def decode(self, u: Coordinates, limits: Limits = FREE) -> list[int]:
         """Return the list at ``u``, shape (1 + max_len,)."""
         del limits
         length = self.min_len + index(float(u[0]), self.max_len - self.min_len + 1)
         return sorted(self._pick(float(x)) for x in u[1 : 1 + length])
 
-    def encode(self, value: Json, limits: Limits = FREE) -> Array:
+    def encode(self, value: Json, limits: Limits = FREE) -> tuple[float, ...]:
         """Return cells of the length and of the members; members that are not there get 0.5."""
         del limits
-        u = np.full(self.dim, ANYWHERE)
         if not _is_int_list(value) or not value:
-            return u
+            return (ANYWHERE,) * self.dim
         members = sorted(value)[: self.max_len]
         lengths = self.max_len - self.min_len + 1
-        u[0] = centre(max(len(members) - self.min_len, 0), lengths)
-        u[1 : 1 + len(members)] = [self._spot(member) for member in members]
-        return u
+        length = centre(max(len(members) - self.min_len, 0), lengths)
+        absent = (ANYWHERE,) * (self.max_len - len(members))
+        return (length, *map(self._spot, members), *absent)
 
     def contains(self, value: Json, limits: Limits = FREE) -> bool:
         """Whether ``value`` is such a list."""
@@ -163,16 +160,16 @@ class SortedInts(_Integers):
 class Pair(_Integers):
     """[k, k] with k in [low, high]: a square kernel or patch."""
 
-    def decode(self, u: Array, limits: Limits = FREE) -> list[int]:
+    def decode(self, u: Coordinates, limits: Limits = FREE) -> list[int]:
         """Return the pair at ``u``, shape (1,)."""
         del limits
         return [self._pick(float(u[0]))] * 2
 
-    def encode(self, value: Json, limits: Limits = FREE) -> Array:
+    def encode(self, value: Json, limits: Limits = FREE) -> tuple[float, ...]:
         """Return the cell of the first member."""
         del limits
         known = _is_int_list(value) and value
-        return np.array([self._spot(value[0]) if known else ANYWHERE])
+        return (self._spot(value[0]) if known else ANYWHERE,)
 
     def contains(self, value: Json, limits: Limits = FREE) -> bool:
         """Whether ``value`` is two equal integers of the range."""

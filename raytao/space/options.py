@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TypeAlias
 
-import numpy as np
-
 from raytao.errors import SpaceError
 from raytao.space.cells import ANYWHERE, narrow
 from raytao.space.conditions import FREE, Limits
-from raytao.space.parameters import Array, Kind, Parameter, is_int, is_number, nearest_index
+from raytao.space.parameters import Coordinates, Kind, Parameter, is_int, is_number, nearest_index
 from raytao.spec.limits import refusal_of_value
 from raytao.types import Json, ParamValue
 
@@ -85,21 +83,21 @@ class Categorical(Parameter):
         found = (k for k, option in enumerate(self.options) if same(option, value))
         return next(found, None)
 
-    def decode(self, u: Array, limits: Limits = FREE) -> Option:
+    def decode(self, u: Coordinates, limits: Limits = FREE) -> Option:
         """Return the option whose cell holds ``u``, shape (1,)."""
         i, j = self._slice(limits)
         cell = bisect_right(self._edges(i, j), float(u[0]))
         return self.options[min(i + cell, j - 1)]
 
-    def encode(self, value: Json, limits: Limits = FREE) -> Array:
+    def encode(self, value: Json, limits: Limits = FREE) -> tuple[float, ...]:
         """Return the middle of the option's cell; an unknown option gets 0.5."""
         i, j = self._slice(limits)
         place = self._place(value)
         if place is None or j - i == 1:
-            return np.array([ANYWHERE])
+            return (ANYWHERE,)
         cell = min(max(place, i), j - 1) - i
         edges = (0.0, *self._edges(i, j))
-        return np.array([(edges[cell] + edges[cell + 1]) / 2])
+        return ((edges[cell] + edges[cell + 1]) / 2,)
 
     def contains(self, value: Json, limits: Limits = FREE) -> bool:
         """Whether ``value`` is one of the options that ``limits`` leave."""
@@ -184,15 +182,15 @@ class Bool(Parameter):
         """Two equal cells."""
         return (0.5, 1.0)
 
-    def decode(self, u: Array, limits: Limits = FREE) -> bool:
+    def decode(self, u: Coordinates, limits: Limits = FREE) -> bool:
         """Return whether ``u``, shape (1,), lies in the upper half."""
         del limits
         return bool(u[0] >= 0.5)
 
-    def encode(self, value: Json, limits: Limits = FREE) -> Array:
+    def encode(self, value: Json, limits: Limits = FREE) -> tuple[float, ...]:
         """Return the middle of the half."""
         del limits
-        return np.array([0.75 if value else 0.25]) if isinstance(value, bool) else np.array([0.5])
+        return (0.75 if value else 0.25,) if isinstance(value, bool) else (ANYWHERE,)
 
     def contains(self, value: Json, limits: Limits = FREE) -> bool:
         """Whether ``value`` is a bool."""

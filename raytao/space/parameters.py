@@ -13,10 +13,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, TypeGuard
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeGuard
 
 from raytao.errors import SpaceError
 from raytao.space.cells import (
@@ -32,9 +29,16 @@ from raytao.space.cells import (
 from raytao.space.conditions import FREE, Condition, Limits
 from raytao.types import Json, ParamValue
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 _LARGEST_FLOAT = sys.float_info.max
 
-Array: TypeAlias = NDArray[np.float64]
+Array: TypeAlias = "NDArray[np.float64]"
+Coordinates: TypeAlias = "Sequence[float] | Array"
+"""One parameter's place in the cube."""
+
 Kind: TypeAlias = Literal["numeric", "categorical"]
 
 
@@ -74,11 +78,11 @@ class Parameter(ABC):
         """Raise SpaceError if nothing can be drawn."""
 
     @abstractmethod
-    def decode(self, u: Array, limits: Limits = FREE) -> ParamValue:
+    def decode(self, u: Coordinates, limits: Limits = FREE) -> ParamValue:
         """Return the value at ``u``, shape (dim,), each in [0, 1]."""
 
     @abstractmethod
-    def encode(self, value: Json, limits: Limits = FREE) -> Array:
+    def encode(self, value: Json, limits: Limits = FREE) -> tuple[float, ...]:
         """Return coordinates, shape (dim,), of the nearest legal value.
 
         A value that has no nearest one (an unknown option) gets 0.5.
@@ -167,7 +171,7 @@ class Float(Parameter):
         nearest = min(low, self.high)
         return nearest, nearest
 
-    def decode(self, u: Array, limits: Limits = FREE) -> float:
+    def decode(self, u: Coordinates, limits: Limits = FREE) -> float:
         """Return the value at ``u``, shape (1,)."""
         low, high = self._window(limits)
         share = float(u[0])
@@ -179,17 +183,17 @@ class Float(Parameter):
             x = low + share * (high - low)
         return tidy(x, low, high, log=self.log)
 
-    def encode(self, value: Json, limits: Limits = FREE) -> Array:
+    def encode(self, value: Json, limits: Limits = FREE) -> tuple[float, ...]:
         """Return where ``value`` lies between the bounds, clipped."""
         low, high = self._window(limits)
         if not is_number(value) or low == high:
-            return np.array([ANYWHERE])
+            return (ANYWHERE,)
         x = min(max(float(value), low), high)
         start, stop = (math.log(low), math.log(high)) if self.log else (low, high)
         if start == stop:  # neighbouring floats with the same logarithm
-            return np.array([ANYWHERE])
+            return (ANYWHERE,)
         share = ((math.log(x) if self.log else x) - start) / (stop - start)
-        return np.array([min(max(share, 0.0), 1.0)])
+        return (min(max(share, 0.0), 1.0),)
 
     def contains(self, value: Json, limits: Limits = FREE) -> bool:
         """Whether ``value`` is a number within the narrowed bounds."""
@@ -258,7 +262,7 @@ class Int(Parameter):
         i, j = narrow(self.levels, limits)
         return self.levels[i:j]
 
-    def decode(self, u: Array, limits: Limits = FREE) -> int:
+    def decode(self, u: Coordinates, limits: Limits = FREE) -> int:
         """Return the integer whose cell holds ``u``, shape (1,)."""
         left = self._left(limits)
         if not self._logarithmic:
@@ -269,19 +273,19 @@ class Int(Parameter):
         drawn = round(math.exp(start + float(u[0]) * (stop - start)))
         return min(max(drawn, first), last) * step
 
-    def encode(self, value: Json, limits: Limits = FREE) -> Array:
+    def encode(self, value: Json, limits: Limits = FREE) -> tuple[float, ...]:
         """Return the middle of the cell of the nearest legal integer."""
         left = self._left(limits)
         if not is_number(value) or len(left) == 1:
-            return np.array([ANYWHERE])
+            return (ANYWHERE,)
         i = nearest_index(left, value)
         if not self._logarithmic:
-            return np.array([centre(i, len(left))])
+            return (centre(i, len(left)),)
         step = self.multiple_of or 1
         first, last, k = left[0] // step, left[-1] // step, left[i] // step
         start, stop = math.log(first - 0.5), math.log(last + 0.5)
         middle = (math.log(k - 0.5) + math.log(k + 0.5)) / 2
-        return np.array([(middle - start) / (stop - start)])
+        return ((middle - start) / (stop - start),)
 
     @property
     def _logarithmic(self) -> bool:

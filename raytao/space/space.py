@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-
-import numpy as np
-from numpy.typing import ArrayLike
+from itertools import accumulate
+from typing import TYPE_CHECKING
 
 from raytao.errors import SpaceError, did_you_mean
 from raytao.space.cells import ANYWHERE
@@ -18,6 +17,10 @@ from raytao.space.parameters import Array, Kind, Parameter, is_number
 from raytao.space.serial import from_json, to_json
 from raytao.spec.tree import Various, reachable
 from raytao.types import Json, Params, ParamValue
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ class Space:
     @cached_property
     def _slices(self) -> tuple[tuple[Parameter, slice], ...]:
         """Each parameter with its coordinates."""
-        ends = np.cumsum([p.dim for p in self.parameters]).tolist()
+        ends = accumulate(p.dim for p in self.parameters)
         return tuple(
             (p, slice(end - p.dim, end)) for p, end in zip(self.parameters, ends, strict=True)
         )
@@ -111,6 +114,8 @@ class Space:
         Raises:
             SpaceError: if a name is not searched.
         """
+        import numpy as np
+
         self._refuse_unknown(params)
         point = np.full(self.dim, ANYWHERE)
         active: dict[str, ParamValue] = {}
@@ -198,11 +203,17 @@ class Space:
     def __repr__(self) -> str:
         return f"Space({', '.join(self.names)})"
 
-    def _point(self, u: ArrayLike) -> Array:
-        point = np.asarray(u, dtype=np.float64)
-        if point.shape != (self.dim,):
-            raise ValueError(f"shape {point.shape} is not ({self.dim},)")
-        if not np.all((point >= 0) & (point <= 1)):
+    def _point(self, u: ArrayLike) -> list[float]:
+        if isinstance(u, list) and all(isinstance(x, float) for x in u):  # NumPy need not load
+            shape, point = (len(u),), [float(x) for x in u]
+        else:
+            import numpy as np
+
+            given = np.asarray(u, dtype=np.float64)
+            shape, point = given.shape, given.ravel().tolist()
+        if shape != (self.dim,):
+            raise ValueError(f"shape {shape} is not ({self.dim},)")
+        if not all(0.0 <= x <= 1.0 for x in point):
             raise ValueError("a coordinate lies outside [0, 1]")
         return point
 

@@ -309,6 +309,9 @@ def _kind(value: object) -> str:
 
 def _marked(error: MarkedYAMLError, text: str, file: str) -> SpecError:
     mark = error.problem_mark or error.context_mark
+    no_colon = "could not find expected ':'" in str(error.problem)
+    if no_colon:  # missed where the next line begins
+        mark = error.context_mark or mark
     if mark is None:
         return SpecError(f"not YAML: {error.problem}", where=Where(file))
     # What is missing at the end is shown where the text ends, not on the blank line after it.
@@ -317,4 +320,6 @@ def _marked(error: MarkedYAMLError, text: str, file: str) -> SpecError:
     remedy = error.remedy if isinstance(error, _Refused) else ""
     if "'\\t'" in message:
         message, remedy = "a tab cannot indent YAML", "use spaces"
+    if no_colon:
+        remedy = "write key: value, with a colon and a blank behind it"
     return SpecError(with_caret(message, text, where), where=where, remedy=remedy)

@@ -8,6 +8,7 @@
     ├── best_model/                         recommendation_n.yaml, log.txt, status.json, weights/
     ├── report.html  exported/              by `raytao report` and `raytao export-model`
     ├── mlflow.db  mlflow_artifacts/        with `tracking: mlflow` and no server
+    ├── tensorboard/                        with `tracking: tensorboard`
     ├── .owner/  .request.json              who drives the run, and what is asked of it
     └── events.jsonl                        the truth; all but experiment_n/ is drawn from it
 

@@ -13,8 +13,9 @@ WALL = {
     *("datetime.now", "datetime.utcnow", "datetime.today", "date.today"),
 }
 FOR_PEOPLE = {
+    "cli/listing.py": "how long ago a run was heard of",
     "cluster/doctor/probe.py": "the clocks of a cluster's nodes are what the doctor compares",
-    "report/file.py": "when a page was written",
+    "report/page/file.py": "when a page was written",
     "runs/log.py": "when a record was written",
     "runs/owner.py": "since when a run is driven",
     "runs/owner_file.py": "a note for those who only look; who owns a run is not decided by it",
@@ -22,7 +23,7 @@ FOR_PEOPLE = {
     "setup/damage.py": "the name of a copy",
     "setup/job.py": "when a job's detailed status was looked at",
     "setup/request.py": "when something was asked",
-    "tracking/ledger.py": "MLflow's own column; its charts are over epochs",
+    "tracking/thread.py": "when a tracker hears of an event; its charts are over epochs",
     "trials/folder.py": "TAO's status lines",
 }
 

@@ -63,6 +63,8 @@ MISTAKES = [
         ["/nowhere", "apt-get install dataset-fashion-mnist"],
     ),
     ({"slots": "2\nslots: 3"}, 8, ["slots"]),
+    ({"slots": "2\ncheckpoint_gb = 3"}, 8, ["expected ':'", "with a colon and a blank"]),
+    ({"search": "{ranges: {train.optim.lr: 3}}"}, 6, ["train.optim.lr", "[0.001, 0.1]"]),
     ({"brain": "[unclosed"}, 6, ["expected", "^"]),
 ]
 

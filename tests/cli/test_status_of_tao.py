@@ -30,9 +30,9 @@ def test_the_indicators_and_every_trial_are_shown(tmp_path: Path) -> None:
     assert "Current experiment 5" in lines
     assert "Epochs pending 0" in lines
     assert "Best so far val_mAP50 0.6123 (recommendation 2, epoch 2 of 2 trained)" in lines
-    assert "2 2/2 0.6123 finished TAO's Bayesian" in lines
-    assert "3 0/2 – failed dino train failure" in lines
-    assert "4 – – finished TAO's Bayesian" in lines
+    assert "2 finished 2/2 0.6123 TAO's Bayesian" in lines
+    assert "3 failed 0/2 – dino train failure" in lines
+    assert "4 finished – – TAO's Bayesian" in lines
     assert any("TAO kept recommendation 4 in best_model/" in line for line in lines)
     assert "your spec" not in result.stdout
 
@@ -43,7 +43,7 @@ def test_a_run_in_progress_shows_what_tao_says_is_left(tmp_path: Path) -> None:
     assert "Current experiment 3 of 3" in lines
     assert "Epochs pending 1 of 5" in lines
     assert "Time remaining 0:04:30" in lines
-    assert "1 2/3 – running TAO's Hyperband" in lines
+    assert "1 running 2/3 – TAO's Hyperband" in lines
     assert any(line.startswith("status Running: as TAO's files say") for line in lines)
 
 
@@ -90,7 +90,7 @@ def test_a_page_is_drawn_and_says_nothing_of_a_users_spec(tmp_path: Path, made: 
         assert not re.search(rf"\b{word}\b", words), word
     assert f"warm_start: [{folder}]" in words
     assert "unknown network tuned by TAO" in words
-    assert page.count("<svg") == (3 if made is hyperband_of_detectnet else 2)
+    assert page.count("<svg") == (5 if made is hyperband_of_detectnet else 4)
 
 
 def test_the_page_of_a_hyperband_run_counts_its_rungs_and_names_its_weights(

@@ -20,6 +20,7 @@ from raytao.tao.card import load_card
 from raytao.testing.toy import Toy
 from raytao.types import EPOCHS, Direction, Start
 
+NO_BLANKS = "for example slots=4, without blanks around the ="
 OWN = load_card(Toy()).default_spec().dump()
 
 
@@ -308,6 +309,16 @@ class TestAssignments:
         assert setup.spec.get("model.y") == 5
         assert Path("run.yaml").read_text() == "network: toy\nslots: 2\n"
 
+    def test_a_range_is_given_by_the_whole_name_of_its_parameter(self) -> None:
+        setup = setup_of("", "search.ranges.model.x=[0.25, 0.5]")
+        assert setup.settings.search.ranges["model.x"].valid_max == 0.5
+        setup = setup_of("", "search.ranges.model.x.valid_max=0.5")
+        assert setup.settings.search.ranges["model.x"].valid_min is None
+        assert setup.settings.search.ranges["model.x"].valid_max == 0.5
+        both = ("search.ranges.model.x=[0.25, 0.75]", "search.ranges.model.x.valid_max=0.5")
+        kept = setup_of("", *both).settings.search.ranges["model.x"]
+        assert (kept.valid_min, kept.valid_max) == (0.25, 0.5)
+
     def test_a_value_is_read_as_yaml(self) -> None:
         assert setup_of("", "model.x=1e-3").spec.get("model.x") == 0.001
         assert setup_of("", "search.remove=[model.x]").space.names == ("model.y", "model.fruit")
@@ -315,8 +326,10 @@ class TestAssignments:
     @pytest.mark.parametrize(
         ("assignment", "said", "remedy"),
         [
-            ("slots", "'slots' is not key=value", "for example slots=4"),
-            ("=4", "'=4' is not key=value", "for example slots=4"),
+            ("slots", "'slots' is not key=value", NO_BLANKS),
+            ("=4", "'=4' is not key=value", NO_BLANKS),
+            ("slots =4", "'slots =4' has a blank before the =", "write slots=4"),
+            ("warm_start.run=y", "unknown key 'warm_start.run'", "did you mean 'runs'?"),
             ("slot=4", "unknown key 'slot'", "did you mean 'slots'?"),
             ("model.z=4", "unknown key 'model.z'", "did you mean 'model.y'?"),
             ("resources.gpu=1", "unknown key 'resources.gpu'", "did you mean 'gpus'?"),
@@ -329,12 +342,43 @@ class TestAssignments:
         assert (error.message, error.remedy) == (said, remedy)
 
     @pytest.mark.parametrize(
-        "assignment", ["slots=many", "slots=[", "train.num_epochs=0", "model.x=far"]
+        "assignment",
+        [
+            *("slots=many", "slots=[", "train.num_epochs=0", "model.x=far"),
+            *("slots.x=3", "warm_start.run=y", "search.ranges.model.x=3", "tracking.uri.x=2"),
+        ],
     )
     def test_a_bad_value_is_blamed_on_the_argument(self, assignment: str) -> None:
         error = refused("slots: 2\nset: {model.x: 0.5}", assignment)
         assert error.where is not None
         assert error.where.file == f"the argument {assignment!r}"
+
+    def test_what_the_file_has_wrong_is_not_blamed_on_an_argument_beside_it(self) -> None:
+        error = refused(
+            "search: {only: [model.x], add: [model.y]}", "search.ranges.model.x=[0, 1]"
+        )
+        assert error.where is not None
+        assert error.where.file == "run.yaml"
+
+    @pytest.mark.parametrize(
+        ("assignment", "said"),
+        [
+            ("search.ranges.model.x.valid_min=abc", "valid_min' must be a number, not 'abc'"),
+            ("search.ranges.=3", "'search.ranges.' must be"),
+            ("slots='2.5'", "'slots' must be an integer, not '2.5'"),
+        ],
+    )
+    def test_an_error_promises_nothing_that_does_not_help(
+        self, assignment: str, said: str
+    ) -> None:
+        error = refused("", assignment)
+        assert said in error.message
+        assert "bounds" not in error.message
+        assert "quotes" not in (error.remedy or "")
+
+    def test_no_password_is_shown(self) -> None:
+        error = refused('tracking: {name: mlflow, uri: ["http://u:hunter2@h"]}')
+        assert "hunter2" not in f"{error}{error.remedy}"
 
 
 class TestReopening:

@@ -59,6 +59,9 @@ def test_tao_s_own_names_mean_the_same(ours: str, tao: str) -> None:
     assert read(ours) == read(tao) != read("")
 
 
+EMPTY = "give it a value"
+
+
 @pytest.mark.parametrize(
     ("text", "line", "said", "remedy"),
     [
@@ -79,12 +82,33 @@ def test_tao_s_own_names_mean_the_same(ours: str, tao: str) -> None:
         ("slots: many", 2, "'slots' must be an integer, not 'many'", ""),
         ("slots: 1.5", 2, "'slots' must be an integer, not 1.5", ""),
         ("slots: true", 2, "'slots' must be an integer, not True", ""),
-        ("slots: '2'", 2, "'slots' must be an integer, not '2'", ""),
+        ("slots: '2'", 2, "'slots' must be an integer, not '2'", "write it without quotes: 2"),
+        ("seed:", 2, "'seed' must be an integer, not empty", EMPTY),
+        ("brain:", 2, "'brain' must be a mapping of keys to values, not empty", EMPTY),
+        ("warm_start: {run: y}", 2, "unknown key 'warm_start.run'", "did you mean 'runs'?"),
+        (
+            "search: {ranges: {a.b: 3}}",
+            2,
+            "'search.ranges.a.b' must be two bounds, or a mapping, not 3",
+            "for example a.b: [0.001, 0.1]; its keys: valid_min, valid_max, valid_options, "
+            "option_weights, math_cond, depends_on",
+        ),
+        (
+            "search: {ranges: [a.b]}",
+            2,
+            "'search.ranges' must be a mapping of keys to values, not ['a.b']",
+            "for example ranges: {train.optim.lr: [0.001, 0.1]}",
+        ),
         ("slots: 0", 2, "'slots' is 0; it should be greater than or equal to 1", ""),
         ("seed: -1", 2, "'seed' is -1; it should be greater than or equal to 0", ""),
         ("evaluate: maybe", 2, "'evaluate' must be true or false, not 'maybe'", ""),
         ("spec: 3", 2, "'spec' must be a string, not 3", ""),
-        ("brain: 3", 2, "'brain' must be a mapping of keys to values, not 3", ""),
+        (
+            "brain: 3",
+            2,
+            "'brain' must be a mapping of keys to values, not 3",
+            "for example brain: bayesian",
+        ),
         (
             "search: {add: a.b}",
             2,

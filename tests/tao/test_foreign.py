@@ -22,7 +22,7 @@ from tao_folders import (
 
 from raytao.brains.base import PlanRow
 from raytao.errors import FolderError
-from raytao.report.foreign import status_json
+from raytao.report.page.foreign import status_json
 from raytao.runs.state import Phase
 from raytao.setup.foreign import Foreign, open_foreign
 from raytao.tao import layout

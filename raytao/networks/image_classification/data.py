@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import assert_never
 
-import numpy as np
-
 from raytao.errors import SpecError
 from raytao.networks.image_classification import fashion_mnist
 from raytao.networks.image_classification.folder import (
@@ -149,7 +147,7 @@ def _load_digits() -> Data:
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
-    pixels, labels = bunch.images[:, None].astype(np.uint8), bunch.target.astype(np.int64)
+    pixels, labels = bunch.images[:, None].astype("uint8"), bunch.target.astype("int64")
     images = Images(pixels, labels)
     pool, test = split(labels, val_split=TEST_SHARE, train_fraction=1.0)
     return Data(DIGITS, DIGITS_STATISTICS, pool=images.chosen(pool), test=images.chosen(test))

@@ -7,8 +7,6 @@ import zlib
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from raytao.errors import DataError
 from raytao.networks.image_classification.kinds import FASHION_MNIST
 from raytao.networks.image_classification.split import Images, Pixels
@@ -65,10 +63,12 @@ def _read_part(folder: Path, part: str) -> Images:
     images = _idx(folder / _name(part, "images-idx3-ubyte"), 2051, count)
     labels = _idx(folder / _name(part, "labels-idx1-ubyte"), 2049, count)
     side = FASHION_MNIST.shape.side
-    return Images(images.reshape(count, 1, side, side), labels.astype(np.int64))
+    return Images(images.reshape(count, 1, side, side), labels.astype("int64"))
 
 
 def _idx(path: Path, magic: int, count: int) -> Pixels:
+    import numpy as np
+
     _header(path, magic, count)
     size = count * (FASHION_MNIST.shape.side**2 if magic == 2051 else 1)
     try:
@@ -83,6 +83,8 @@ def _idx(path: Path, magic: int, count: int) -> Pixels:
 
 
 def _header(path: Path, magic: int, count: int) -> None:
+    import numpy as np
+
     try:
         with gzip.open(path) as file:
             head = np.frombuffer(file.read(8), ">i4")

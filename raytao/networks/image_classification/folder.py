@@ -13,8 +13,6 @@ from itertools import groupby
 from pathlib import PurePath
 from typing import Final
 
-import numpy as np
-
 from raytao.errors import DataError
 from raytao.networks.image_classification.listing import (
     BESIDE,
@@ -135,6 +133,8 @@ def _known_by_header(listing: Listing) -> Listing:
 
 
 def _samples(part: Part) -> Samples:
+    import numpy as np
+
     sizes = [len(files) for _, files in part.classes]
     return Samples(
         paths=tuple(file.path for _, files in part.classes for file in files),

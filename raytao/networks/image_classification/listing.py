@@ -154,6 +154,12 @@ class _Walk:
                 yield entry
 
     def _inside(self, entry: os.DirEntry[str]) -> bool:
+        try:
+            entry.stat()
+        except FileNotFoundError:
+            pass  # what it names may have been there
+        except OSError:  # a ring of links
+            return False
         return self.real in Path(os.path.realpath(entry.path)).parents
 
     def _below(self, entry: os.DirEntry[str]) -> str:

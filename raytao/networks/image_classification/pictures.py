@@ -16,8 +16,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from raytao.errors import DataError
 from raytao.networks.image_classification.kinds import Shape
 from raytao.networks.image_classification.split import Pixels
@@ -89,6 +87,7 @@ def read_picture(path: Path, shape: Shape) -> Pixels:
 
 
 def _square(image: Image.Image, shape: Shape) -> Pixels:
+    import numpy as np
     from PIL import Image, ImageOps
 
     upright = ImageOps.exif_transpose(image)
@@ -108,6 +107,7 @@ def _opaque(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
+    import numpy as np
     from PIL import Image
 
     if not image.mode.startswith("I"):

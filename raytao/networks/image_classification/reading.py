@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from raytao.errors import DataError
 from raytao.networks.image_classification.folder import Samples, cut_samples
 from raytao.networks.image_classification.kinds import Shape, Statistics
@@ -48,6 +46,8 @@ def read_images(listing: Listing, shape: Shape) -> FolderImages:
 
 def pixel_statistics(pixels: Pixels) -> Statistics:
     """Measure each channel of pixels (n, channels, side, side), exactly: by counting values."""
+    import numpy as np
+
     values = np.arange(256)
     mean, std = [], []
     for channel in range(pixels.shape[1]):
@@ -91,6 +91,8 @@ def machine_memory() -> int:
 
 
 def _read(root: Path, samples: Samples, shape: Shape) -> Images:
+    import numpy as np
+
     pixels = np.empty((len(samples.paths), shape.channels, shape.side, shape.side), np.uint8)
     for index, path in enumerate(samples.paths):
         pixels[index] = read_picture(root / path, shape)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
-Pixels: TypeAlias = npt.NDArray[np.uint8]
-Labels: TypeAlias = npt.NDArray[np.int64]
-Indices: TypeAlias = npt.NDArray[np.int64]
+Pixels: TypeAlias = "npt.NDArray[np.uint8]"
+Labels: TypeAlias = "npt.NDArray[np.int64]"
+Indices: TypeAlias = "npt.NDArray[np.int64]"
 
 SPLIT_SEED: Final = 20240229
 """Fixes which images are held out, for every training and every search alike."""
@@ -41,6 +42,8 @@ def split(labels: Labels, *, val_split: float, train_fraction: float) -> tuple[I
     Returns:
         Two sorted index arrays that share no element.
     """
+    import numpy as np
+
     train, val = [], []
     for members in _shuffled_classes(labels):
         held = max(1, round(val_split * len(members))) if val_split else 0
@@ -51,5 +54,7 @@ def split(labels: Labels, *, val_split: float, train_fraction: float) -> tuple[I
 
 
 def _shuffled_classes(labels: Labels) -> list[Indices]:
+    import numpy as np
+
     rng = np.random.default_rng(SPLIT_SEED)
     return [rng.permutation(np.flatnonzero(labels == label)) for label in np.unique(labels)]
