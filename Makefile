@@ -24,7 +24,7 @@ SLOW := integration or chaos or gpu
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test integration chaos check bench clean
+.PHONY: help demo test integration chaos check docs bench clean
 .DELETE_ON_ERROR:
 
 help:  ## show this list
@@ -51,13 +51,16 @@ check: $(DEV)  ## lint, format, types, layers
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/architecture
 
+docs: $(DEV)  ## the documentation as a site, in docs/_build: a broken link is an error
+	$(BIN)/sphinx-build -W --keep-going -n -q -c docs . docs/_build
+
 bench: $(DEV)  ## run every measurement in benchmarks/
 	@bad=0; for file in benchmarks/*.py; do \
 	  echo "== $$file"; $(BIN)/python $$file || bad=1; \
 	done; exit $$bad
 
 clean:  ## remove the environment, results and caches
-	rm -rf $(VENV) results dist build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) results dist build docs/_build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find raytao tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 $(RUN): pyproject.toml constraints.txt
@@ -70,6 +73,6 @@ $(RUN): pyproject.toml constraints.txt
 	@touch $@
 
 $(DEV): $(RUN)
-	$(PIP) --group test --group lint
+	$(PIP) --group test --group lint --group docs
 	$(PIP) --no-deps nvidia-tao-core==7.3.0  # its own search, to compare `compat: tao7` with; it needs none of the rest
 	@touch $@

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from raytao.cli.main import main
-from raytao.report.progress import INDICATOR_SECONDS
+from raytao.report.live.progress import INDICATOR_SECONDS
 from raytao.runs.eta import Remaining, remaining
 from raytao.runs.log import read_log
 from raytao.runs.place import store_at
@@ -101,7 +101,7 @@ def test_row_062_the_four_indicators_are_shown_while_it_runs(tmp_path: Path) -> 
     assert payload["result"]["automl_result"][0]["value"] > 0
 
 
-def test_row_063_the_eta_is_the_remaining_epochs_times_their_mean_time(tmp_path: Path) -> None:
+def test_row_063_the_eta_of_even_epochs_is_their_number_times_their_time(tmp_path: Path) -> None:
     for state, left in states(prepared(tmp_path, HYPERBAND)):
         each = left.epoch_seconds
         if not state.epochs:

@@ -79,7 +79,7 @@ BY_NAME = [pytest.param(one, id=one.name) for one in MISTAKES]
 @lru_cache
 def asked(arguments: tuple[str, ...]) -> UserError | None:
     """What the command line says; asked once for the same arguments."""
-    return objection_to(arguments)
+    return objection_to(main, arguments)
 
 
 def checked(path: Path) -> Checked:
@@ -296,7 +296,7 @@ def test_the_commands_that_people_are_told_are_raytaos() -> None:
     verbs = [call for _, call in found if len(call) == 1]
     assert [call for call in verbs if call[0] not in main.commands] == []
     whole = [(file, call) for file, call in found if len(call) > 1]
-    wrong = [(file, call, objection_to(call)) for file, call in whole]
+    wrong = [(file, call, objection_to(main, call)) for file, call in whole]
     assert [(file, call, str(error)) for file, call, error in wrong if error is not None] == []
 
 
@@ -341,9 +341,9 @@ def test_a_command_line_that_cannot_be_is_refused() -> None:
         ["run", "x", "--resume", "maybe"],
         ["cluster", "chek"],
     ):
-        assert isinstance(objection_to(arguments), UserError), arguments
+        assert isinstance(objection_to(main, arguments), UserError), arguments
     for arguments in (["--version"], ["run", "run.yaml", "slots=2"], ["cluster", "check", "x"]):
-        assert objection_to(arguments) is None, arguments
+        assert objection_to(main, arguments) is None, arguments
 
 
 if KUBERAY.is_dir():  # without the folder there are no cases: a skip would be a failure

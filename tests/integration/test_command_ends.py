@@ -26,7 +26,9 @@ from raytao.trials.provenance import read_provenance
 pytestmark = [pytest.mark.ray, pytest.mark.integration, pytest.mark.timeout(180)]
 
 RANDOM = {"name": "random", "max_recommendations": 2}
-EPOCHS = 6
+EPOCHS = 20
+"""Ten seconds of training: the driver learns of epochs late where the machine is busy, and whoever
+is interrupted after the first ones still has some to train when it is killed."""
 LATEST = 20.0
 """Seconds within which all of a trainer's processes have ended."""
 
@@ -95,6 +97,7 @@ def kept_by(run: Run) -> Kept:
     return {n: (own.epochs_trained, begun(run, n)) for n, own in found.items() if own is not None}
 
 
+@pytest.mark.timeout(300)  # two starts of Ray's workers and 40 epochs, beside other tests
 @pytest.mark.parametrize("network", ["awk_sgd", "torchrun"])
 def test_nothing_is_left_of_a_run_that_is_interrupted_and_then_killed(
     network: str, address: str, under_way: Drive, tmp_path: Path

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
 import driver
 import pytest
 
-from raytao.runs.events import Placed
+from raytao.runs.events import Placed, Reported
 from raytao.runs.state import RunState
 from raytao.spec import Document
 from raytao.tao import layout
@@ -53,6 +54,17 @@ def test_the_output_names_node_pid_and_resources(finished: Path) -> None:
     assert len({pid for _, pid in places}) >= 2
     for node, pid in places:
         assert f"node {node}, pid {pid}, 1 CPU, 0 GPUs" in said
+
+
+def test_epochs_tell_what_they_used_of_the_machine(finished: Path) -> None:
+    reports = [
+        record.event
+        for record in driver.records(finished / "results")
+        if isinstance(record.event, Reported)
+    ]
+    used = [report.use for report in reports if report.use is not None]
+    assert used  # an epoch of less than a tenth of a second tells nothing
+    assert all(0.0 < use["cores"] <= (os.cpu_count() or 1) + 0.5 for use in used)
 
 
 def test_taos_folder_is_complete(finished: Path) -> None:

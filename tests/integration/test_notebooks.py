@@ -73,7 +73,8 @@ def test_the_kept_outputs_are_those_of_the_cells_and_name_no_machine() -> None:
     for word in ("/tmp/", "/home/", "/root/", "/work/", "Traceback", "/usr/"):
         assert word not in text
     pictures = [o for o in outputs(kept) if "image/png" in o.get("data", {})]
-    assert len(pictures) == 2
+    assert len(pictures) == 4
+    assert QUICKSTART.stat().st_size < 300_000
 
 
 CELL = """

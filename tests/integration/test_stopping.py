@@ -22,6 +22,7 @@ from raytao.setup.resolve import resolve
 from raytao.tao import layout
 from raytao.testing.simulator import simulate
 from raytao.testing.toy import curve
+from raytao.tune.interrupts import AT_ONCE
 
 pytestmark = [pytest.mark.ray, pytest.mark.integration]
 
@@ -173,6 +174,8 @@ def test_twice_is_now_and_a_closed_window_is_once(tmp_path: Path) -> None:
         assert time.monotonic() - began < 3
         driver.wait_for_the_end_of(family, LATEST)
         assert window.shown.rindex("\x1b[?25h") > window.shown.rindex("\x1b[?25l")
+        last = window.shown.splitlines()[-1]
+        assert last == f"{AT_ONCE}; go on with: raytao resume results"
     known = reports(tmp_path)
 
     with terminal.Terminal("resume", "results", cwd=tmp_path) as window:
@@ -206,9 +209,21 @@ def test_a_canceled_run_ends_at_once(tmp_path: Path) -> None:
     assert metadata["status"] == "Canceled"
 
 
+def test_a_budget_is_passed_by_no_more_than_the_trials_that_run_when_it_is_spent(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "run.yaml").write_text(WIDE + "budget: {epochs: 7}\n")
+    done = driver.command("run", "run.yaml", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    state = read_state(tmp_path / "results")
+    assert state.finished == Finished("Done", "budget spent: 7 epochs")
+    assert 7 <= state.epochs <= 7 + 3
+
+
 def test_budgets_end_a_run_well_and_can_be_raised(tmp_path: Path) -> None:
-    # Epochs that are longer than the way of an order to end, on a busy machine too.
-    slow = WIDE.replace("train.sleep: 0.3", "train.sleep: 2")
+    # Epochs that are longer than the way of an order to end, on a busy machine too; and one slot:
+    # trials in step may all pass into their next epoch while the order is on its way.
+    slow = WIDE.replace("train.sleep: 0.3", "train.sleep: 2").replace("slots: 3", "slots: 1")
     (tmp_path / "run.yaml").write_text(slow + "budget: {epochs: 7}\n")
     results = tmp_path / "results"
     first = driver.command("run", "run.yaml", cwd=tmp_path)
