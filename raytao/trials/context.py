@@ -202,11 +202,13 @@ class TrialContext(JobContext):
         stop: StopFlag,
         scratch: Path | None = None,
         team: Team | None = None,
+        settle_log: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(job, resumed, team or Alone(), scratch)
         self._folder = folder
         self._emit = emit
         self._stop = stop
+        self._settle_log = settle_log
         self._staged: bytes | None = None
         self._use = UseMeter(self.gpus)
         self._epoch_began = time.monotonic()
@@ -248,6 +250,7 @@ class TrialContext(JobContext):
         self._refuse_out_of_order(epoch, self._folder.epoch + 1)
         numbers = self._checked(epoch, metrics)
         seconds = time.monotonic() - self._epoch_began
+        self._settle_log()
         done = self._folder.add(numbers, seconds, self._staged)
         saved, self._staged = self._staged is not None, None
         self._epoch_began = time.monotonic()

@@ -24,6 +24,7 @@ from typing import NoReturn
 from raytao.runs.patience import PatientStore
 from raytao.runs.place import is_address, place_of, store_at
 from raytao.trials.linux import adopt_orphans, die_with_parent, kill_descendants
+from raytao.trials.log_pump import wait_until_taken
 from raytao.trials.messages import Job
 from raytao.trials.runner import run
 from raytao.trials.wire import ASK_TO_END, ASK_TO_PAUSE, Born, Gone, write_note
@@ -112,7 +113,8 @@ def _train(job: Job, events: int, pause: mmap.mmap, parent: int, scratch: Path |
         write_note(events, Born(os.getpid()))
         store = PatientStore(store_at(place_of(job.root), must_exist=True))
         told = partial(write_note, events)
-        run(job, store, told, scratch, pause=lambda: pause[0] == 1)
+        settle_log = partial(wait_until_taken, sys.stdout.fileno())
+        run(job, store, told, scratch, pause=lambda: pause[0] == 1, settle_log=settle_log)
         code = 0
     finally:
         with suppress(OSError, ValueError):

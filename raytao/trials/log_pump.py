@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import codecs
+import fcntl
 import logging
 import os
 import select
+import sys
+import termios
 import threading
 import time
+from contextlib import suppress
 from typing import Final
 
 from raytao.redact import MARK, SHORTEST, Redactor
@@ -32,7 +36,37 @@ ENDING_SECONDS: Final = 1.0
 WRITING_SECONDS: Final = 30.0
 """Longest wait for the last of the output to be written, by storage that refuses it."""
 
+TAKEN_SECONDS: Final = 2.0
+"""Longest that a job waits for its output to be taken: it trains on beside a pump that hangs."""
+
 _CHUNK: Final = 1 << 16
+_FIRST_LOOK: Final = 1e-4
+_LOOKS: Final = 0.02
+"""Seconds between looks at a pipe: the first ones, and then at most."""
+
+
+def wait_until_taken(descriptor: int) -> None:
+    """Wait until a pump has taken all that was printed; ``TAKEN_SECONDS`` at most.
+
+    For a job, before an epoch becomes durable: the pump may end with its actor, a moment before
+    the job does, and an epoch that is never trained again would be missing in the log.
+
+    Args:
+        descriptor: write end of the pump's pipe, to which this process prints.
+    """
+    deadline, pause = time.monotonic() + TAKEN_SECONDS, _FIRST_LOOK
+    with suppress(OSError, ValueError):  # the job has closed what it printed to
+        sys.stdout.flush()
+        sys.stderr.flush()
+        while _unread(descriptor) and time.monotonic() < deadline:
+            time.sleep(pause)
+            pause = min(2 * pause, _LOOKS)
+
+
+def _unread(descriptor: int) -> int:
+    """Bytes in a pipe."""
+    answer = fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4))
+    return int.from_bytes(answer, sys.byteorder)
 
 
 class RedactedStream:

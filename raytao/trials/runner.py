@@ -45,6 +45,7 @@ def run(
     team: Leader | None = None,
     pause: Callable[[], bool] = lambda: False,
     stop: StopFlag | None = None,
+    settle_log: Callable[[], None] = lambda: None,
 ) -> None:
     """Train or evaluate, and emit what happens; the last event is `Ended` or `Broken`.
 
@@ -61,6 +62,8 @@ def run(
             are started here, if the job asks for several.
         pause: whether to leave with the next epoch that has a checkpoint.
         stop: asks the trainer to end early; None: SIGTERM does.
+        settle_log: returns when what was printed is on its way to the log; asked before an epoch
+            becomes durable.
     """
     outcome: Ended | Broken
     redact = redactor(job.spec)
@@ -72,7 +75,7 @@ def run(
             else:
                 give_up = partial(_give_up, job, store, emit)
                 with _team(network, job, scratch, team, give_up) as beside:
-                    outcome = _train(network, job, store, emit, asked, scratch, beside)
+                    outcome = _train(network, job, store, emit, asked, scratch, beside, settle_log)
     except JobBroken as over:
         outcome = over.broken
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a trainer may raise anything
@@ -151,13 +154,14 @@ def _train(
     stop: StopFlag,
     scratch: Path | None,
     team: Leader,
+    settle_log: Callable[[], None],
 ) -> Ended | Broken:
     folder = ExperimentFolder(store, job.folder, job, suffix=network.checkpoint_suffix)
     found = folder.begin()
     for event in found.unseen:
         emit(event)
     if found.epoch < job.stop_epoch:
-        context = TrialContext(job, folder, found, emit, stop, scratch, team)
+        context = TrialContext(job, folder, found, emit, stop, scratch, team, settle_log)
         network.check_machine()
         with told_as_written(job.spec) as spec:
             network.check(spec)

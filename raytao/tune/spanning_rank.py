@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import threading
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import ray
@@ -29,7 +30,7 @@ from raytao.trials.context import StopFlag
 from raytao.trials.failures import broken_by, in_short
 from raytao.trials.folder import Resumed
 from raytao.trials.followers import FollowerContext
-from raytao.trials.log_pump import LogPump
+from raytao.trials.log_pump import LogPump, wait_until_taken
 from raytao.trials.messages import Broken, Event, Job, event_to_json
 from raytao.trials.runner import network_of, run
 from raytao.tune.notes import PAUSE, STOP, Notes
@@ -129,8 +130,8 @@ def _lead(job: Job, team: TrainTeam, notes: Notes) -> None:
 
     group = ray.util.get_current_placement_group()
     notes.tell({"born": os.getpid(), "group": group.id.hex() if group is not None else ""})
-    with _logged(job, store), _listening(notes) as stop:
-        run(job, store, tell, team=team, stop=stop)
+    with _logged(job, store) as settle_log, _listening(notes) as stop:
+        run(job, store, tell, team=team, stop=stop, settle_log=settle_log)
     if isinstance(last[0], Broken):
         raise RankFailed(last[0].reason)  # the others may be waiting for this one
     team.release()
@@ -154,8 +155,11 @@ def _follow(job: Job, team: TrainTeam, notes: Notes) -> None:
 
 
 @contextmanager
-def _logged(job: Job, store: Store) -> Iterator[None]:
-    """Carry what rank 0 prints to the trial's log, as for a process of the trial's own."""
+def _logged(job: Job, store: Store) -> Iterator[Callable[[], None]]:
+    """Carry what rank 0 prints to the trial's log, as for a process of the trial's own.
+
+    Gives what waits until it is taken.
+    """
     read_end, write_end = os.pipe()
     pump = LogPump(read_end, store, f"{job.folder}/{LOG}", redactor(job.spec))
     with (
@@ -163,7 +167,7 @@ def _logged(job: Job, store: Store) -> Iterator[None]:
         redirect_stdout(log),
         redirect_stderr(log),
     ):
-        yield
+        yield partial(wait_until_taken, write_end)
     pump.finish()
 
 

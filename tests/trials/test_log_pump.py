@@ -14,7 +14,8 @@ from trials_testing import wait_until
 
 from raytao.redact import MARK, Redactor
 from raytao.runs.store import MemoryStore
-from raytao.trials.log_pump import FLUSHED, LogPump, RedactedStream
+from raytao.trials import log_pump
+from raytao.trials.log_pump import FLUSHED, LogPump, RedactedStream, wait_until_taken
 
 SECRET = "hünter2-hünter2"
 REDACT = Redactor({"API_KEY": SECRET, "OTHER_TOKEN": "abababab"})
@@ -120,3 +121,29 @@ def test_a_secret_that_comes_in_two_halves_is_hidden(pumped: tuple[int, MemorySt
     assert store.read(KEY) == b"the key is "
     os.write(writer, whole[16:])
     assert wait_until(lambda: store.read(KEY) == f"the key is {MARK} and more ".encode())
+
+
+def test_who_waits_for_its_output_to_be_taken_finds_it_in_the_log(
+    pumped: tuple[int, MemoryStore],
+) -> None:
+    writer, store = pumped
+    lines = b"".join(b"line %d\n" % n for n in range(2000))
+    os.write(writer, lines)
+    wait_until_taken(writer)
+    assert wait_until(lambda: store.read(KEY) == lines, seconds=0.2)
+
+
+def test_who_waits_for_a_pump_that_is_gone_or_hangs_goes_on_in_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(log_pump, "TAKEN_SECONDS", 0.3)
+    reader, writer = os.pipe()
+    try:
+        os.write(writer, b"nobody reads this\n")
+        began = time.monotonic()
+        wait_until_taken(writer)
+        assert time.monotonic() - began >= 0.3
+    finally:
+        os.close(reader)
+        os.close(writer)
+    wait_until_taken(writer)  # closed: nothing to wait for

@@ -15,6 +15,7 @@ from raytao.errors import DataError
 from raytao.networks.base import Network, TrainContext
 from raytao.runs.store import MemoryStore
 from raytao.trials.messages import Broken, Ended, EpochDone, Event, FailureKind, Job
+from raytao.trials.provenance import read_provenance
 from raytao.trials.runner import run
 from raytao.types import Json
 
@@ -49,6 +50,25 @@ def told(job: Job, script: Any) -> list[Event]:
     events: list[Event] = []
     run(job, MemoryStore(), events.append)
     return events
+
+
+def test_no_epoch_is_durable_before_what_was_printed_is_on_its_way_to_the_log(
+    spoken: Job,
+) -> None:
+    def script(ctx: TrainContext) -> None:
+        for epoch in ctx.epochs:
+            ctx.report(epoch, {"val_acc": 0.5})
+
+    def note() -> None:
+        known = read_provenance(store, spoken.folder)
+        assert known is not None
+        durable.append(known.epochs_trained)
+
+    Spoken.script = script
+    store = MemoryStore()
+    durable: list[int] = []
+    run(spoken, store, lambda event: None, settle_log=note)
+    assert durable == [0, 1, 2]
 
 
 class Tensor:
