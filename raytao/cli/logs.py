@@ -20,6 +20,7 @@ import click
 from raytao.errors import FolderError, RaytaoError, SettingsError
 from raytao.report.talk import talk
 from raytao.report.visible import visible
+from raytao.report.words import stands
 from raytao.runs.place import Place, store_at
 from raytao.runs.state import Phase, RunState, TrialState
 from raytao.runs.store import LocalStore, Store, StoreError
@@ -205,8 +206,9 @@ class _Watched:
         """What there is in the place of a log."""
         trial, finished = self.trial, self.state.finished
         if trial is not None:
-            stands = "has not started" if not trial.attempt else f"is {trial.phase.value}"
-            return f"no log yet: recommendation {trial.number} {stands}; {_logs(self.store)}"
+            where = f"is {stands(trial, driven=is_driven(self.folder))}"
+            where = where if trial.attempt else "has not started"
+            return f"no log: recommendation {trial.number} {where}; {_logs(self.store)}"
         which = "no recommendation" if self.number is None else f"recommendation {self.number} not"
         if finished is not None:
             return f"no log: the run ended ({finished.status}), and {which} started"

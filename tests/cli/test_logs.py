@@ -156,6 +156,15 @@ def test_a_trial_that_waits_for_a_worker_has_none_yet(setup: Setup) -> None:
     assert "recommendation 1 has not started; there are logs of 0" in result.stderr
 
 
+def test_a_trial_whose_run_was_killed_before_it_said_anything_is_not_called_running(
+    setup: Setup,
+) -> None:
+    record(setup, *begun(0))
+    assert "recommendation 0 is interrupted" in told(setup.results, "-n", "0").stderr
+    with claim(setup.results):
+        assert "recommendation 0 is running" in told(setup.results, "-n", "0").stderr
+
+
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
     result = told(tmp_path)
     assert result.exit_code == 2
