@@ -222,7 +222,7 @@ def _consequence(made: tuple[Bracket, ...], epochs: int) -> tuple[str, ...]:
     longest = max(bracket.budgets[-1] for bracket in made)
     if longest == epochs:
         return ()
-    return (f"longest training {longest} epochs; your spec says {epochs}",)
+    return (f"longest training {longest} epochs; the spec says {epochs}",)
 
 
 def _check(R: int, nu: int) -> None:

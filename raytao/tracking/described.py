@@ -32,7 +32,7 @@ def _run_lines(setup: Setup, state: RunState) -> Iterator[str]:
             f"{best.fidelity} trained"
         )
     if state.baseline is not None and best is not None:
-        yield f"- your own spec (recommendation 0): {state.baseline.value:.6g}"
+        yield f"- recommendation 0, the first: {state.baseline.value:.6g}"
     if state.measured is not None and state.measured.metrics:
         values = ", ".join(f"{plain(k)} {v:.6g}" for k, v in state.measured.metrics.items())
         yield f"- test set, measured once: {values}"

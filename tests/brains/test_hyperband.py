@@ -302,7 +302,7 @@ def test_the_plan_tells_what_auto_adjustment_costs() -> None:
     plan = Hyperband(Task(SPACE, epochs=80), HyperbandSettings(mode="sync")).plan()
     assert plan.epochs == 234 * 4
     assert plan.longest == 108
-    assert plan.notes == ("longest training 108 epochs; your spec says 80",)
+    assert plan.notes == ("longest training 108 epochs; the spec says 80",)
 
 
 @pytest.mark.parametrize(

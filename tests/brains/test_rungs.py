@@ -165,7 +165,7 @@ def test_auto_adjustment_is_tao_s_table(
 ) -> None:
     made = adjust(epochs)
     assert (made.R, made.nu, made.multiplier) == (R, 3, multiplier)
-    assert f"longest training {longest} epochs; your spec says {epochs}" in made.notes
+    assert f"longest training {longest} epochs; the spec says {epochs}" in made.notes
 
 
 @given(st.integers(3, 26))

@@ -134,7 +134,7 @@ def test_row_010_the_epoch_multiplier_follows_from_the_spec_and_is_told(run: Res
     """TAO's documents default to 10, its code to 1; here it is the documented adjustment."""
     plan = run(automl_algorithm="h", set={"train.num_epochs": 80}).new_brain().plan()
     assert plan.longest == 27 * 4
-    assert "longest training 108 epochs; your spec says 80" in plan.notes
+    assert "longest training 108 epochs; the spec says 80" in plan.notes
     assert run(automl_algorithm="h", epoch_multiplier=10).new_brain().plan().longest == 270
 
 
