@@ -11,6 +11,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from raytao.brains.seen import Seen
 from raytao.types import Params
 
 
@@ -48,6 +49,7 @@ class Climbers:
     def __init__(self, rungs: Sequence[int]) -> None:
         self._rungs = rungs
         self._lines: list[Climber] = []
+        self._seen: list[Seen] = []
         self.spent = 0
         """Epochs that were granted; those of a trial that failed are gone."""
         self.running = 0
@@ -70,6 +72,7 @@ class Climbers:
         """Take in a trial as it is."""
         number = len(self._lines)
         self._lines.append(line)
+        self._seen.append(self._view(line))
         self.spent += self._rungs[line.granted - 1]
         self.running += line.runs
         self._alive[line.granted - 1] += not (line.failed or line.retired)
@@ -91,6 +94,7 @@ class Climbers:
         line = self._lines[number]
         rung = line.reached
         line.scores.append(score)
+        self._seen[number] = self._view(line)
         self.running -= 1
         self._outcomes[rung] += 1
         insort(self._ranked[rung], (-score, number))
@@ -103,6 +107,7 @@ class Climbers:
         self._leave(number)
         self.spent += self._rungs[line.granted] - self._rungs[line.granted - 1]
         line.granted += 1
+        self._seen[number] = self._view(line)
         self._alive[line.granted - 1] += 1
         self.running += 1
 
@@ -117,8 +122,14 @@ class Climbers:
         self._leave(number)
         self.running -= line.runs
         line.failed = True
+        self._seen[number] = self._view(line)
         for rung, score in enumerate(line.scores):
             _remove(self._ranked[rung], (-score, number))
+
+    @property
+    def seen(self) -> Sequence[Seen]:
+        """The table as a model takes it; what has not changed is the same object."""
+        return self._seen
 
     @property
     def farthest(self) -> int:
@@ -148,6 +159,14 @@ class Climbers:
     def alive(self, rung: int) -> int:
         """How many trials have a score at a rung and have not failed."""
         return len(self._ranked[rung])
+
+    def _view(self, line: Climber) -> Seen:
+        return Seen(
+            line.params,
+            tuple(zip(self._rungs, line.scores, strict=False)),
+            target=self._rungs[line.granted - 1] if line.runs else None,
+            failed=line.failed,
+        )
 
     def _leave(self, number: int) -> None:
         """Count a trial no longer as one that waits, and as one that is alive."""

@@ -29,7 +29,7 @@ from raytao.brains.base import Plan, Task
 from raytao.brains.climbers import Climber, Climbers
 from raytao.brains.rungs import floor_log
 from raytao.brains.sampling import Draw
-from raytao.brains.seen import Fresh, Outlook, Seen, Thinker, Thoughts
+from raytao.brains.seen import Fresh, Outlook, Thinker, Thoughts
 from raytao.types import (
     EPOCHS,
     Decision,
@@ -299,7 +299,7 @@ class Climbing:
         rungs = [rung for rung in self._affordable if self._trials.any_paused(rung)]
         if not rungs:
             return None
-        thought = self._promoter.think(self._seen(), self._heard) if self._promoter else None
+        thought = self._promoter and self._promoter.think(self._trials.seen, self._heard)
         if thought is not None and (thought.knows or thought.designing):
             return self._most_promising(self._candidates(), thought)
         choice = self._best_of_a_rung(rungs)
@@ -315,7 +315,7 @@ class Climbing:
             return None
         if not thought.knows:
             return _Choice(candidates[0], "no two scores differ")
-        outlooks = thought.outlook([self._trials[n].params for n in candidates])
+        outlooks = thought.prospects(candidates)
         pleas = [self._plea(n, view) for n, view in zip(candidates, outlooks, strict=True)]
         best = max(range(len(candidates)), key=lambda k: (pleas[k], -k))
         if fresh is not None:
@@ -355,16 +355,4 @@ class Climbing:
             return Fresh(given[trial].params, given[trial].why)
         if self._sampler is None:
             return Fresh(self._draw(trial), "random")
-        return self._sampler.think(self._seen(), self._heard).fresh
-
-    def _seen(self) -> list[Seen]:
-        """The table as a model takes it."""
-        return [
-            Seen(
-                line.params,
-                tuple(zip(self._rungs, line.scores, strict=False)),
-                target=self._rungs[line.granted - 1] if line.runs else None,
-                failed=line.failed,
-            )
-            for line in self._trials
-        ]
+        return self._sampler.think(self._trials.seen, self._heard).fresh

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import takewhile
 from typing import Final
 
 import numpy as np
@@ -44,17 +45,36 @@ class Foresight:
         self._top = top
         self._features = CurveFeatures(task.space, top)
         self._believer = CurveBeliever(self._features, task.seed)
+        self._trusted = self._measured_before()
         self._last: Thought | None = None
 
     def think(self, trials: Sequence[Seen], heard: Sequence[int]) -> Thought:
         """See `Thinker.think`."""
-        now = Thought(
-            self._task, self._top, self._features, self._believer, tuple(trials), tuple(heard)
-        )
-        last = self._last
-        if last is None or (last.trials, last.heard) != (now.trials, now.heard):
-            self._last = last = now
+        now, last = (tuple(trials), tuple(heard)), self._last
+        if last is None or (last.trials, last.heard) != now:
+            points = self._points(now[0])
+            self._last = last = Thought(
+                self._task, self._top, self._features, self._believer, self._trusted, *now, points
+            )
         return last
+
+    def _points(self, trials: Sequence[Seen]) -> Points:
+        """Where trials lie; what the last thought knew of the first ones holds for them still."""
+        features, last = self._features.configurations, self._last
+        if last is None:
+            return features.points(one.params for one in trials)
+        pairs = takewhile(lambda two: two[0].params is two[1].params, zip(last.trials, trials, strict=False))
+        same = sum(1 for _ in pairs)
+        new = features.points(one.params for one in trials[same:])
+        return Points.stacked([last.points[:same], new])
+
+    def _measured_before(self) -> Known:
+        """What other runs measured."""
+        trusted = self._task.evidence
+        points = self._features.configurations.points(one.params for one in trusted)
+        epochs = [min(one.epochs, self._top) for one in trusted]
+        scores = np.array([one.score for one in trusted], dtype=np.float64)
+        return Known(self._features.after(points, epochs), scores)
 
 
 @dataclass(frozen=True)
@@ -65,8 +85,10 @@ class Thought:
     top: int
     features: CurveFeatures
     believer: CurveBeliever
+    trusted: Known
     trials: tuple[Seen, ...]
     heard: tuple[int, ...]
+    points: Points
 
     @cached_property
     def fresh(self) -> Fresh | None:
@@ -76,7 +98,7 @@ class Thought:
         rng = np.random.default_rng([self.task.seed, len(self.trials)])
         point = self._designed
         if point is None and self._belief is not None:
-            parents = self._points[np.argsort(-self._means, kind="stable")]
+            parents = self.points[np.argsort(-self._means, kind="stable")]
             point = self._search.maximise(self._surface, parents, rng)
             if point is not None:
                 params = self.task.space.decode(point)
@@ -91,16 +113,13 @@ class Thought:
 
     def outlook(self, configurations: Sequence[Params]) -> list[Outlook]:
         """See `Thoughts.outlook`."""
-        if self._belief is None:
-            raise LookupError("no two scores differ")
         e = self._at_top(self.features.configurations.points(configurations))
-        means, deviations = self._belief.predict(e)
-        logs = self._improvement.value(e)
-        scale = self._belief.scaled.scale
-        return [
-            Outlook(float(log), math.exp(log) * scale, float(mean), float(deviation), self.top)
-            for log, mean, deviation in zip(logs, means, deviations, strict=True)
-        ]
+        return self._outlooks(*self._sure.models.predict(e))
+
+    def prospects(self, trials: Sequence[int]) -> list[Outlook]:
+        """See `Thoughts.prospects`."""
+        means, deviations = self._predicted
+        return self._outlooks(means[:, trials], deviations[:, trials])
 
     @property
     def knows(self) -> bool:
@@ -113,13 +132,9 @@ class Thought:
         return not self.task.evidence and len(self.trials) < max(INITIAL, len(self.task.given))
 
     @cached_property
-    def _points(self) -> Points:
-        return self.features.configurations.points(one.params for one in self.trials)
-
-    @cached_property
     def _search(self) -> Search:
         failed = [number for number, one in enumerate(self.trials) if one.failed]
-        return Search(self.features.configurations, self._points, self._points[failed])
+        return Search(self.features.configurations, self.points, self.points[failed])
 
     @cached_property
     def _designed(self) -> Array | None:
@@ -135,20 +150,22 @@ class Thought:
     @cached_property
     def _known(self) -> Known:
         """Results in the order in which they came, what other runs measured in front."""
-        trusted = self.task.evidence
-        params = [one.params for one in trusted]
-        epochs = [min(one.epochs, self.top) for one in trusted]
-        scores = [one.score for one in trusted]
+        rows: list[int] = []
+        epochs: list[int] = []
+        scores: list[float] = []
         reached: Counter[int] = Counter()
         for number in self.heard:
             trial, rung = self.trials[number], reached[number]
             reached[number] += 1
             if not trial.failed:
-                params.append(trial.params)
+                rows.append(number)
                 epochs.append(trial.scores[rung][0])
                 scores.append(trial.scores[rung][1])
-        points = self.features.configurations.points(params)
-        return Known(self.features.after(points, epochs), np.array(scores, dtype=np.float64))
+        points = self.features.after(self.points[rows], epochs)
+        return Known(
+            Points.stacked([self.trusted.points, points]),
+            np.concatenate([self.trusted.scores, scores]),
+        )
 
     @cached_property
     def _belief(self) -> Belief | None:
@@ -158,34 +175,53 @@ class Thought:
             return None
         running = [n for n, one in enumerate(self.trials) if one.target and not one.failed]
         targets = [self.trials[n].target or 0 for n in running]
-        pending = self.features.after(self._points[running], targets)
+        pending = self.features.after(self.points[running], targets)
         return belief.with_pending(self.features.embed(pending))
+
+    @property
+    def _sure(self) -> Belief:
+        """The belief, where there is one."""
+        if self._belief is None:
+            raise LookupError("no two scores differ")
+        return self._belief
+
+    @cached_property
+    def _predicted(self) -> tuple[Array, Array]:
+        """What the models predict of the trials at full length: means and deviations (k, n)."""
+        return self._sure.models.predict(self._at_top(self.points))
 
     @cached_property
     def _improvement(self) -> ExpectedImprovement:
         """Over the best that is known, or that a model predicts of a trial at full length."""
-        belief = self._belief
-        if belief is None:
-            raise LookupError("no two scores differ")
+        belief = self._sure
         alive = [n for n, one in enumerate(self.trials) if not one.failed]
         known = (self._known.scores.max() - belief.scaled.center) / belief.scaled.scale
         best = np.full(len(belief.models), known)
         if alive:
-            means, _ = belief.models.predict(self._at_top(self._points[alive]))
-            best = np.maximum(best, means.max(axis=1))
+            best = np.maximum(best, self._predicted[0][:, alive].max(axis=1))
         return ExpectedImprovement(belief.models, best, belief.boldness)
 
     @property
     def _surface(self) -> AtFullLength:
         return AtFullLength(self._improvement)
 
-    @cached_property
+    @property
     def _means(self) -> Array:
         """Predicted scores (n,) of the trials at full length."""
-        if self._belief is None:
-            raise LookupError("no two scores differ")
-        means, _ = self._belief.predict(self._at_top(self._points))
-        return means
+        return self._sure.averaged(*self._predicted)[0]
+
+    def _outlooks(self, means: Array, deviations: Array) -> list[Outlook]:
+        """What the models' means and deviations (k, m) at full length come to."""
+        logs = self._improvement.valued(means, deviations)
+        scale = self._sure.scaled.scale
+        return [
+            Outlook(log, math.exp(log) * scale, mean, deviation, self.top)
+            for log, mean, deviation in zip(
+                logs.tolist(),
+                *(part.tolist() for part in self._sure.averaged(means, deviations)),
+                strict=True,
+            )
+        ]
 
     def _at_top(self, points: Points) -> Array:
         return self.features.embed(self.features.after(points, [self.top] * len(points)))

@@ -353,7 +353,7 @@ class Ladders:
         elif self._promoter is not None and len(ranked) > places:
             thought = self._promoter.think(self._seen(), self._heard)
             if thought.knows:
-                views = thought.outlook([self._trials[trial].params for trial in ranked])
+                views = thought.prospects(ranked)
                 by_mean = sorted(zip(ranked, views, strict=True), key=lambda one: -one[1].mean)
                 order = [trial for trial, _ in by_mean]
                 whys = {

@@ -73,7 +73,14 @@ class Thoughts(Protocol):
         """The configuration that is most worth a start; None if there is no new one."""
 
     def outlook(self, configurations: Sequence[Params]) -> list[Outlook]:
-        """What is expected of configurations, new ones or those of trials.
+        """What is expected of configurations.
+
+        Raises:
+            LookupError: if the scores say nothing yet.
+        """
+
+    def prospects(self, trials: Sequence[int]) -> list[Outlook]:
+        """What is expected of trials, by number.
 
         Raises:
             LookupError: if the scores say nothing yet.

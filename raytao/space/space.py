@@ -225,6 +225,8 @@ class Space:
                 )
 
     def _is_active(self, parameter: Parameter, values: Params) -> bool:
+        if not parameter.conditions:
+            return True
         known = {**self.fixed, **values}
         return all(c.holds(known) for c in parameter.conditions if not c.is_relation)
 

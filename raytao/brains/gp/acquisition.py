@@ -38,7 +38,10 @@ class ExpectedImprovement:
 
     def value(self, points: Array) -> Array:
         """The logarithm (m,) at embedded points (m, D)."""
-        mean, deviation = self.models.predict(points)
+        return self.valued(*self.models.predict(points))
+
+    def valued(self, mean: Array, deviation: Array) -> Array:
+        """The logarithm (m,) from what the models predict: means and deviations (k, m)."""
         values = log_expected_improvement(mean, self.boldness * deviation, self.bests[:, None])
         total: Array = np.logaddexp.reduce(values, axis=0) - math.log(len(values))
         return total
@@ -83,7 +86,11 @@ def log_h(z: Array) -> Array:
     keeps the digits; far below, the bracket is 1 / z².
     """
     value = np.empty_like(z, dtype=np.float64)
-    near, far = z > -1.0, z < FAR
+    near = z > -1.0
+    if near.all():
+        nothing_cancels: Array = np.log(_density(z) + z * 0.5 * erfc(-z / math.sqrt(2.0)))
+        return nothing_cancels
+    far = z < FAR
     middle = ~(near | far)
     value[near] = np.log(_density(z[near]) + z[near] * 0.5 * erfc(-z[near] / math.sqrt(2.0)))
     size = np.abs(z[middle])

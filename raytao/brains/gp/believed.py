@@ -84,7 +84,10 @@ class Belief:
 
     def predict(self, points: Array) -> tuple[Array, Array]:
         """Mean (m,) and deviation (m,) of the average over the models, in units of the scores."""
-        means, deviations = self.models.predict(points)
+        return self.averaged(*self.models.predict(points))
+
+    def averaged(self, means: Array, deviations: Array) -> tuple[Array, Array]:
+        """The same, from what the models predict: means and deviations (k, m)."""
         mean = means.mean(0)
         spread = np.sqrt((deviations**2 + (means - mean) ** 2).mean(0))
         return self.scaled.center + self.scaled.scale * mean, self.scaled.scale * spread
@@ -138,12 +141,14 @@ class Believer:
             return None
         e = self._features.embed(kept.points)
         then = known[:by_then] if standardise(known.scores[:by_then]) else known
-        thetas = self._thetas(then.thinned(FITTED))
+        thetas = self.fitted(then)
         values = np.repeat(scaled.values[None], len(thetas), axis=0)
         models = condition(e, values, self._features.group, thetas)
         return Belief(models, scaled, self.boldness)
 
-    def _thetas(self, known: Known) -> Array:
+    def fitted(self, known: Known) -> Array:
+        """Hyper-parameters (k, g + 2) that are likely by results, of which FITTED count."""
+        known = known.thinned(FITTED)
         key = known.points.x.tobytes() + known.scores.tobytes()
         if key != self._fitted[0]:
             self._fitted = (key, self._fit(known))

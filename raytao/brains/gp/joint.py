@@ -113,8 +113,8 @@ class CurveBeliever:
         key = known.points.x.tobytes() + known.scores.tobytes()
         if key != self._fitted[0]:
             then = Known(known.points, lifted(known))
-            belief = self._believer.believe(then, len(then))
-            self._fitted = (key, None if belief is None else belief.models.thetas)
+            says = standardise(then.scores) is not None
+            self._fitted = (key, self._believer.fitted(then) if says else None)
         return self._fitted[1]
 
 
@@ -125,20 +125,21 @@ def lifted(known: Known) -> Array:
     next score, lifted, above the one there. A rung from which none has gone on yet is lifted as
     the one above it.
     """
-    stages, scores = known.points.x[:, -1], known.scores
-    curves: dict[bytes, dict[float, float]] = {}
-    for point, stage, score in zip(known.points.x, stages.tolist(), scores, strict=True):
-        curves.setdefault(point[:-1].tobytes(), {})[stage] = float(score)
-    gains: dict[float, float] = {}
+    stages, at = np.unique(known.points.x[:, -1], return_inverse=True)
+    numbers: dict[bytes, int] = {}
+    who = [numbers.setdefault(x.tobytes(), len(numbers)) for x in known.points.x[:, :-1]]
+    curves = np.full((len(stages), len(numbers)), np.nan)
+    curves[at, who] = known.scores
+    gains = np.zeros(len(stages))
+    further = np.full(len(numbers), np.nan)  # the next score of each, lifted
     above = 0.0
-    for stage in sorted(set(stages.tolist()), reverse=True):
-        seen = []
-        for curve in curves.values():
-            further = min((later for later in curve if later > stage), default=None)
-            if stage in curve and further is not None:
-                seen.append(curve[further] + gains[further] - curve[stage])
-        above = gains[stage] = float(np.median(seen)) if seen else above
-    lifts: Array = scores + np.array([gains[stage] for stage in stages.tolist()])
+    for stage in reversed(range(len(stages))):
+        gained = further - curves[stage]
+        seen = gained[~np.isnan(gained)]
+        above = gains[stage] = float(np.median(seen)) if len(seen) else above
+        reached = ~np.isnan(curves[stage])
+        further[reached] = curves[stage, reached] + above
+    lifts: Array = known.scores + gains[at]
     return lifts
 
 

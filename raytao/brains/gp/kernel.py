@@ -32,17 +32,34 @@ def differences(e: Array, other: Array, group: NDArray[np.intp]) -> Array:
     return squared
 
 
-def scaled_distances(a: Array, b: Array) -> Array:
-    """Squared distances (…, n, m) between points (…, n, D) and (…, m, D), scaled already."""
-    squared: Array = (a * a).sum(-1)[..., :, None] + (b * b).sum(-1)[..., None, :]
-    squared -= 2.0 * (a @ np.swapaxes(b, -1, -2))
+def scaled_distances(a: Array, b: Array, norms: Array | None = None) -> Array:
+    """Squared distances (…, n, m) between points (…, n, D) and (…, m, D), scaled already.
+
+    ``norms``: `squared_norms` of b, where they are known.
+    """
+    norms = squared_norms(b) if norms is None else norms
+    squared: Array = squared_norms(a)[..., :, None] + norms[..., None, :]
+    product = a @ np.swapaxes(b, -1, -2)
+    product *= 2.0
+    squared -= product
     return np.maximum(squared, 0.0, out=squared)
+
+
+def squared_norms(points: Array) -> Array:
+    """Squared distances (…, n) of points (…, n, D) from the origin."""
+    norms: Array = (points * points).sum(-1)
+    return norms
 
 
 def matern52(squared: Array) -> Array:
     """Kernel from scaled squared distances, elementwise."""
+    # In place, as far as can be: what is new must be brought into the cache first.
     r = np.sqrt(squared)
-    value: Array = (1.0 + ROOT5 * r + (5.0 / 3.0) * squared) * np.exp(-ROOT5 * r)
+    r *= ROOT5
+    value: Array = 1.0 + r
+    value += (5.0 / 3.0) * squared
+    np.negative(r, out=r)
+    value *= np.exp(r, out=r)
     return value
 
 
@@ -53,7 +70,13 @@ def matern52_with_slope(squared: Array) -> tuple[Array, Array]:
     ``S_j / l_j²``, and ``∂k/∂x`` is minus the slope times ``(x - x') / l²``.
     """
     r = np.sqrt(squared)
-    decay = np.exp(-ROOT5 * r)
-    slope = (1.0 + ROOT5 * r) * decay
-    value: Array = slope + (5.0 / 3.0) * squared * decay
-    return value, (5.0 / 3.0) * slope
+    r *= ROOT5
+    slope: Array = 1.0 + r
+    np.negative(r, out=r)
+    decay = np.exp(r, out=r)
+    slope *= decay
+    value: Array = (5.0 / 3.0) * squared
+    value *= decay
+    value += slope
+    slope *= 5.0 / 3.0
+    return value, slope

@@ -34,6 +34,7 @@ from raytao.brains.gp.kernel import (
     matern52,
     matern52_with_slope,
     scaled_distances,
+    squared_norms,
 )
 
 NUMBER_MEAN: Final = 1.0
@@ -111,14 +112,15 @@ class GaussianProcesses:
 
     def predict(self, points: Array) -> tuple[Array, Array]:
         """Means (k, m) and standard deviations (k, m) of the noiseless functions at (m, D)."""
-        cross = self._signal * matern52(scaled_distances(self._scale(points), self._scaled))
+        cross = matern52(self._distances(self._scale(points)))
+        cross *= self._signal
         return self._means(cross), self._deviations(cross, cross @ self.inverse)
 
     def predict_with_gradient(self, points: Array) -> tuple[Array, Array, Array, Array]:
         """Means and deviations (k, m) as `predict`, and their gradients (k, m, D)."""
         scaled = self._scale(points)
-        value, slope = matern52_with_slope(scaled_distances(scaled, self._scaled))
-        cross = self._signal * value
+        cross, slope = matern52_with_slope(self._distances(scaled))
+        cross *= self._signal
         weighted = cross @ self.inverse
         deviation = self._deviations(cross, weighted)
         slope *= -self._signal
@@ -153,6 +155,13 @@ class GaussianProcesses:
     def _scaled(self) -> Array:
         return self._scale(self.e)
 
+    @cached_property
+    def _norms(self) -> Array:
+        return squared_norms(self._scaled)
+
+    def _distances(self, scaled: Array) -> Array:
+        return scaled_distances(scaled, self._scaled, self._norms)
+
     def _scale(self, points: Array) -> Array:
         scaled: Array = points[None] / self._lengthscales
         return scaled
@@ -177,7 +186,8 @@ def condition(e: Array, y: Array, group: NDArray[np.intp], thetas: Array) -> Gau
     scaled = e[None] / np.exp(thetas[:, :-2])[:, None, group]
     kernels = matern52(scaled_distances(scaled, scaled))
     n = e.shape[0]
-    kernels[:, range(n), range(n)] = 1.0 + np.exp(thetas[:, -2])[:, None]
+    diagonal = np.arange(n)
+    kernels[:, diagonal, diagonal] = 1.0 + np.exp(thetas[:, -2])[:, None]
     kernels *= np.exp(thetas[:, -1])[:, None, None]
     inverse = np.stack([inverted(kernel)[0] for kernel in kernels])
     alpha: Array = (inverse @ y[:, :, None])[:, :, 0]
