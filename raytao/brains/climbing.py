@@ -29,7 +29,7 @@ from raytao.brains.base import Plan, Task
 from raytao.brains.climbers import Climber, Climbers
 from raytao.brains.rungs import floor_log
 from raytao.brains.sampling import Draw
-from raytao.brains.seen import Fresh, Outlook, Thinker, Thoughts
+from raytao.brains.seen import Fresh, Thinker, Thoughts
 from raytao.types import (
     EPOCHS,
     Decision,
@@ -315,24 +315,24 @@ class Climbing:
             return None
         if not thought.knows:
             return _Choice(candidates[0], "no two scores differ")
-        outlooks = thought.prospects(candidates)
-        pleas = [self._plea(n, view) for n, view in zip(candidates, outlooks, strict=True)]
+        gains = thought.log_gains(candidates)
+        pleas = [self._plea(n, gain) for n, gain in zip(candidates, gains, strict=True)]
         best = max(range(len(candidates)), key=lambda k: (pleas[k], -k))
         if fresh is not None:
             rival = fresh.outlook or thought.outlook([fresh.params])[0]
             if rival.log_gain > pleas[best]:
                 return None
-        view = outlooks[best]
+        view = thought.prospects(candidates[best : best + 1])[0]
         why = (
             f"expected improvement {view.gain:.2g}, of {len(candidates)} paused: predicted {view}"
         )
         return _Choice(candidates[best], why)
 
-    def _plea(self, trial: int, outlook: Outlook) -> float:
+    def _plea(self, trial: int, log_gain: float) -> float:
         """How much a trial pleads for going on; that of a new one is its ``log_gain``."""
         top = self._rungs[-1]
         ahead = top - self._rungs[self._trials[trial].reached - 1]
-        return outlook.log_gain - EAGERNESS * math.log(ahead / top)
+        return log_gain - EAGERNESS * math.log(ahead / top)
 
     def _best_of_a_rung(self, rungs: Sequence[int]) -> _Choice | None:
         """The best that waits among the first of each ``nu`` of a rung, the highest rung first."""

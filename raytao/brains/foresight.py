@@ -10,7 +10,6 @@ A pure function of the trials: the same history gives the same answer, bit for b
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,12 +23,14 @@ from raytao.brains.gp.acquisition import ExpectedImprovement
 from raytao.brains.gp.believed import Belief, Known
 from raytao.brains.gp.features import Array, Points
 from raytao.brains.gp.joint import AtFullLength, CurveBeliever, CurveFeatures
-from raytao.brains.gp.search import Search, sobol
+from raytao.brains.gp.search import Effort, Search, sobol
 from raytao.brains.seen import Fresh, Outlook, Seen
 from raytao.types import Params
 
 INITIAL: Final = 6
 """Trials before the model decides, those that were asked for among them; they are short."""
+EFFORT: Final = Effort(bits=6, climbers=4, gain=1e-2, scrambled=False)
+"""It is thought after every rung, and half of what is found loses against a paused trial."""
 
 
 class Foresight:
@@ -116,6 +117,14 @@ class Thought:
         e = self._at_top(self.features.configurations.points(configurations))
         return self._outlooks(*self._sure.models.predict(e))
 
+    def log_gains(self, trials: Sequence[int]) -> list[float]:
+        """See `Thoughts.log_gains`."""
+        means, deviations = self._predicted
+        gains: list[float] = self._improvement.valued(
+            means[:, trials], deviations[:, trials]
+        ).tolist()
+        return gains
+
     def prospects(self, trials: Sequence[int]) -> list[Outlook]:
         """See `Thoughts.prospects`."""
         means, deviations = self._predicted
@@ -134,7 +143,7 @@ class Thought:
     @cached_property
     def _search(self) -> Search:
         failed = [number for number, one in enumerate(self.trials) if one.failed]
-        return Search(self.features.configurations, self.points, self.points[failed])
+        return Search(self.features.configurations, self.points, self.points[failed], EFFORT)
 
     @cached_property
     def _designed(self) -> Array | None:
@@ -153,7 +162,7 @@ class Thought:
         rows: list[int] = []
         epochs: list[int] = []
         scores: list[float] = []
-        reached: Counter[int] = Counter()
+        reached = [0] * len(self.trials)
         for number in self.heard:
             trial, rung = self.trials[number], reached[number]
             reached[number] += 1

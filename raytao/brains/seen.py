@@ -79,6 +79,13 @@ class Thoughts(Protocol):
             LookupError: if the scores say nothing yet.
         """
 
+    def log_gains(self, trials: Sequence[int]) -> list[float]:
+        """``log_gain`` of `prospects`, of which there may be many.
+
+        Raises:
+            LookupError: if the scores say nothing yet.
+        """
+
     def prospects(self, trials: Sequence[int]) -> list[Outlook]:
         """What is expected of trials, by number.
 

@@ -128,7 +128,7 @@ def one_core() -> Iterator[None]:
 def small_search() -> Iterator[None]:
     """For laws that do not depend on how well the acquisition is searched."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(search, "GLOBAL_BITS", 5)
+        patch.setattr(search.Effort, "cover", lambda _, dim, rng: search.sobol(dim, 5, rng))
         patch.setattr(search, "CHILDREN", 4)
         patch.setattr(search, "STEPS", 2)
         patch.setattr(believed, "AVERAGED", ((24, 2),))

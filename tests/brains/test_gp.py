@@ -194,6 +194,27 @@ def test_believing_in_pending_points_moves_no_mean_and_lowers_the_doubt() -> Non
     assert np.all(believed.predict(pending)[1] < models.predict(pending)[1])
 
 
+def test_bordered_models_are_those_that_are_made_at_once() -> None:
+    whole, more = two_models(9).models, points(20, seed=1)
+    twice = np.vstack([whole.e, whole.e[:1]])  # a point that is measured again, too
+    values = np.hstack([whole.y, [[0.3], [0.3]]])
+    grown = condition(whole.e[:6], whole.y[:, :6], GROUP, whole.thetas)
+    for point in twice[6:]:
+        grown = grown.bordered(point)
+    at_once = condition(twice, values, GROUP, whole.thetas)
+    for one, other in zip(grown.with_values(values).predict(more), at_once.predict(more), strict=True):
+        assert one == pytest.approx(other, rel=1e-9, abs=1e-9)
+
+
+def test_a_fit_that_begins_near_the_mode_ends_there() -> None:
+    most, data = evidence(90), evidence(100)
+    near = mode(most)
+    heights = [negative_log_posterior(at, data)[0] for at in (mode(data, near), mode(data))]
+    assert heights[0] == pytest.approx(heights[1], abs=0.05)
+    one, other = mode(data, near), mode(data, near)
+    assert np.array_equal(one, other)
+
+
 def test_the_fit_finds_the_column_that_matters() -> None:
     e = points(30)
     scaled = standardise(np.sin(6 * e[:, 0]))

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from raytao.brains.gp.acquisition import ExpectedImprovement
-from raytao.brains.gp.believed import Known
+from raytao.brains.gp.believed import Known, milestone
 from raytao.brains.gp.features import Points
 from raytao.brains.gp.joint import AtFullLength, CurveBeliever, CurveFeatures, lifted
+from raytao.brains.gp.model import condition
 from raytao.space import Categorical, Condition, Float, Space
 
 SPACE = Space(
@@ -103,15 +104,48 @@ def test_scores_that_say_nothing_make_no_belief(scores: list[float]) -> None:
     assert CurveBeliever(FEATURES, seed=0).believe(results) is None
 
 
-def test_a_belief_is_a_function_of_the_results_alone() -> None:
-    points = drawn(10)
-    rng = np.random.default_rng(2)
-    results = known(points, [(n, 3, float(rng.random())) for n in range(10)])
+def climb(count: int) -> tuple[Points, Known]:
+    """Results of ``count`` configurations, every third of which went on."""
+    points = drawn(count)
+    rows = []
+    for n, x in enumerate(points.x):
+        good = 1.0 - float(np.sum((x - 0.4) ** 2))
+        rows += [(n, epochs, good - 0.5 / epochs) for epochs in ((3, 9) if n % 3 == 0 else (3,))]
+    return points, known(points, rows)
+
+
+@pytest.mark.parametrize("count", [8, 60])
+def test_a_belief_is_a_function_of_the_results_alone(count: int) -> None:
+    points, results = climb(count)
     used, fresh = CurveBeliever(FEATURES, seed=0), CurveBeliever(FEATURES, seed=0)
-    for count in range(2, 10):
-        used.believe(results[:count])
-    at = FEATURES.embed(FEATURES.after(points, [27] * 10))
+    for some in range(2, len(results)):
+        used.believe(results[:some])
+    used.believe(climb(count - 1)[1])  # and what it kept of others is not taken for its own
+    at = FEATURES.embed(FEATURES.after(points, [27] * count))
     one, other = used.believe(results), fresh.believe(results)
     assert one is not None
     assert other is not None
     assert np.array_equal(one.predict(at), other.predict(at))
+
+
+def test_models_that_grew_are_those_of_all_results_at_once() -> None:
+    points, results = climb(60)
+    belief = CurveBeliever(FEATURES, seed=0).believe(results)
+    assert belief is not None
+    models = belief.models
+    at_once = condition(models.e, models.y, models.group, models.thetas)
+    at = FEATURES.embed(FEATURES.after(points, [27] * 60))
+    for one, other in zip(models.predict(at), at_once.predict(at), strict=True):
+        assert np.allclose(one, other, atol=1e-5)
+
+
+def test_hyper_parameters_rest_from_one_milestone_to_the_next() -> None:
+    results = climb(60)[1]
+    believer, reached = CurveBeliever(FEATURES, seed=0), milestone(len(results) - 1)
+    thetas = []
+    for count in (reached - 1, reached, len(results) - 1):
+        belief = believer.believe(results[:count])
+        assert belief is not None
+        thetas.append(belief.models.thetas)
+    assert not np.array_equal(thetas[0], thetas[1])
+    assert np.array_equal(thetas[1], thetas[2])

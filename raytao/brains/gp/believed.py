@@ -146,20 +146,23 @@ class Believer:
         models = condition(e, values, self._features.group, thetas)
         return Belief(models, scaled, self.boldness)
 
-    def fitted(self, known: Known) -> Array:
-        """Hyper-parameters (k, g + 2) that are likely by results, of which FITTED count."""
+    def fitted(self, known: Known, near: Array | None = None) -> Array:
+        """Hyper-parameters (k, g + 2) that are likely by results, of which FITTED count.
+
+        ``near``: see `mode`; the same known results must come with the same.
+        """
         known = known.thinned(FITTED)
         key = known.points.x.tobytes() + known.scores.tobytes()
         if key != self._fitted[0]:
-            self._fitted = (key, self._fit(known))
+            self._fitted = (key, self._fit(known, near))
         return self._fitted[1]
 
-    def _fit(self, known: Known) -> Array:
+    def _fit(self, known: Known, near: Array | None) -> Array:
         scaled = standardise(known.scores)
         values = np.zeros(len(known)) if scaled is None else scaled.values
         e = self._features.embed(known.points)
         evidence = Evidence(e, values, self._features.group, self._centers)
-        likeliest = mode(evidence)
+        likeliest = mode(evidence, near)
         draws = next((draws for most, draws in AVERAGED if len(known) <= most), 1)
         if draws == 1:
             return likeliest[None]

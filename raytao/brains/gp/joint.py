@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from raytao.brains.gp.acquisition import ExpectedImprovement
 from raytao.brains.gp.believed import KEPT, Belief, Believer, Known, milestone
 from raytao.brains.gp.features import Array, Features, Points
-from raytao.brains.gp.model import condition
+from raytao.brains.gp.model import SEVERAL, GaussianProcesses, condition
 from raytao.brains.gp.scores import standardise
 from raytao.space import Space
 
@@ -89,6 +89,8 @@ class CurveBeliever:
         self._features = features
         self._believer = Believer(features, seed, boldness=BOLDNESS)
         self._fitted: tuple[bytes, Array | None] = (b"", None)
+        self._grew: GaussianProcesses | None = None
+        self._begun: tuple[int, bytes] = (0, b"")
 
     def believe(self, known: Known) -> Belief | None:
         """What results at any length make one believe; None if they say nothing.
@@ -96,17 +98,36 @@ class CurveBeliever:
         Args:
             known: points of `CurveFeatures.after`, in the order in which the results came.
         """
-        thetas = self._thetas(known[: milestone(len(known))])
+        fitted = milestone(len(known))
+        thetas = self._thetas(known[:fitted])
         if thetas is None:  # what was known by then says nothing
             thetas = self._thetas(known)
         kept = Known(known.points, lifted(known)).thinned(KEPT)
         scaled = standardise(kept.scores)
         if thetas is None or scaled is None:
             return None
-        e = self._features.embed(kept.points)
+        whole = len(kept) == len(known)
+        models = self._grown(
+            self._features.embed(kept.points), thetas, fitted if whole else len(kept)
+        )
         values = np.repeat(scaled.values[None], len(thetas), axis=0)
-        models = condition(e, values, self._features.group, thetas)
-        return Belief(models, scaled, self._believer.boldness)
+        return Belief(models.with_values(values), scaled, self._believer.boldness)
+
+    def _grown(self, e: Array, thetas: Array, first: int) -> GaussianProcesses:
+        """The models of points (n, D), made from the ``first`` of them, and bordered by each other.
+
+        Digits depend on the way: it is the same for all who know the same, for what is kept is
+        where this very way has come to.
+        """
+        last = self._grew
+        begun = (first, thetas.tobytes())
+        n = len(last.e) if last else 0
+        if not (last and begun == self._begun and n <= len(e) and np.array_equal(last.e, e[:n])):
+            last = condition(e[:first], np.zeros((len(thetas), first)), self._features.group, thetas)
+        for point in e[len(last.e) :]:
+            last = last.bordered(point)
+        self._grew, self._begun = last, begun
+        return last
 
     def _thetas(self, known: Known) -> Array | None:
         """Hyper-parameters (k, g + 2) by what was known then, and by nothing that came since."""
@@ -114,8 +135,21 @@ class CurveBeliever:
         if key != self._fitted[0]:
             then = Known(known.points, lifted(known))
             says = standardise(then.scores) is not None
-            self._fitted = (key, self._believer.fitted(then) if says else None)
+            near = self._near(known) if says else None
+            self._fitted = (key, self._believer.fitted(then, near) if says else None)
         return self._fitted[1]
+
+    def _near(self, known: Known) -> Array | None:
+        """The mode (g + 2,) at the milestone before, where that had one that counts.
+
+        From there a fit takes a third of the steps. It was fitted from the one before it, and so
+        on: the whole chain follows from the results, and takes no longer than a fit from afar.
+        """
+        before = milestone(len(known) - 1)
+        if before <= SEVERAL:
+            return None
+        thetas = self._thetas(known[:before])
+        return None if thetas is None else thetas[0]
 
 
 def lifted(known: Known) -> Array:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final, Protocol
 
 import numpy as np
@@ -18,8 +18,6 @@ from scipy.stats import qmc
 
 from raytao.brains.gp.features import Array, Features, Mask, Points
 
-GLOBAL_BITS: Final = 8
-"""2 ** 8 = 256 candidates cover the cube."""
 PARENTS: Final = 3
 CHILDREN: Final = 24
 WIDTHS: Final = (0.2, 0.05)
@@ -32,11 +30,8 @@ BESIDE: Final = 192
 """Candidates in that box."""
 SHARES: Final = (0.2, 0.5, 1.0)
 """Shares of the numbers that a candidate in the box moves."""
-CLIMBERS: Final = 4
-"""So many of the best candidates follow the gradient."""
 STEPS: Final = 20
-GAIN: Final = 1e-4
-"""So many steps at most, and no more once one gains less than this share."""
+"""Of climbers, at most."""
 MOVES: Final = 3
 """Rounds of changing one cell at a time."""
 NEIGHBOURS: Final = 32
@@ -46,6 +41,36 @@ FAILED_RADIUS: Final = 0.05
 SAME: Final = 1e-9
 LAST_DRAWS: Final = 4096
 """Random draws before a space is taken to hold nothing new."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How hard the maximum is looked for.
+
+    Args:
+        bits: ``2 ** bits`` candidates cover the cube.
+        climbers: so many of the best candidates follow the gradient.
+        gain: they stop once a step gains less than this share.
+        scrambled: scramble the cover anew each time; else one cover is shifted, which costs less.
+    """
+
+    bits: int = 8
+    climbers: int = 4
+    gain: float = 1e-4
+    scrambled: bool = True
+
+    def cover(self, dim: int, rng: np.random.Generator) -> Array:
+        """Points (2 ** bits, dim) all over the cube."""
+        if self.scrambled:
+            return sobol(dim, self.bits, rng)
+        shifted: Array = (_unscrambled(dim, self.bits) + rng.random(dim)) % 1.0
+        return shifted
+
+
+@lru_cache(maxsize=8)
+def _unscrambled(dim: int, bits: int) -> Array:
+    points: Array = qmc.Sobol(dim, scramble=False).random_base2(bits)
+    return points
 
 
 @dataclass(frozen=True)
@@ -98,11 +123,13 @@ class Search:
         features: of the space that is searched.
         tried: snapped points that are never found again.
         failed: those of them around which a box is avoided.
+        effort: see `Effort`.
     """
 
     features: Features
     tried: Points
     failed: Points
+    effort: Effort = Effort()
 
     @property
     def exhausted(self) -> bool:
@@ -138,7 +165,7 @@ class Search:
         """
         low, high = np.zeros(self.features.space.dim), np.ones(self.features.space.dim)
         if around is None:
-            raw = [sobol(self.features.space.dim, GLOBAL_BITS, rng)]
+            raw = [self.effort.cover(self.features.space.dim, rng)]
             for parent in parents.x[:PARENTS]:
                 raw += [self._around(parent, width, rng) for width in WIDTHS]
         else:
@@ -149,7 +176,7 @@ class Search:
             candidates[:, within.coordinate] = within.middle
         level = self.features.levelled(candidates)
         order = np.argsort(-surface.value(self.features.embed(level)), kind="stable")
-        starts = level[order[:CLIMBERS]]
+        starts = level[order[: self.effort.climbers]]
         climbed = self._climbed(starts, surface, low, high)
         if around is None:
             climbed = self._moved(climbed, surface, rng, within)
@@ -185,7 +212,7 @@ class Search:
 
         begin = starts.x[rows, columns]
         bounds = np.stack([low[columns], high[columns]], axis=1)
-        options = {"maxiter": STEPS, "ftol": GAIN}
+        options = {"maxiter": STEPS, "ftol": self.effort.gain}
         result = minimize(
             negative, begin, jac=True, method="L-BFGS-B", bounds=bounds, options=options
         )
