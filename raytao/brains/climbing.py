@@ -299,7 +299,9 @@ class Climbing:
         rungs = [rung for rung in self._affordable if self._trials.any_paused(rung)]
         if not rungs:
             return None
-        thought = self._promoter and self._promoter.think(self._trials.seen, self._heard)
+        thought = None
+        if self._promoter is not None:
+            thought = self._promoter.think(self._trials.seen, self._heard)
         if thought is not None and (thought.knows or thought.designing):
             return self._most_promising(self._candidates(), thought)
         choice = self._best_of_a_rung(rungs)

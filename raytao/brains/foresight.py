@@ -64,8 +64,8 @@ class Foresight:
         features, last = self._features.configurations, self._last
         if last is None:
             return features.points(one.params for one in trials)
-        pairs = takewhile(lambda two: two[0].params is two[1].params, zip(last.trials, trials, strict=False))
-        same = sum(1 for _ in pairs)
+        both = zip(last.trials, trials, strict=False)
+        same = sum(1 for _ in takewhile(lambda two: two[0].params is two[1].params, both))
         new = features.points(one.params for one in trials[same:])
         return Points.stacked([last.points[:same], new])
 
@@ -159,18 +159,17 @@ class Thought:
     @cached_property
     def _known(self) -> Known:
         """Results in the order in which they came, what other runs measured in front."""
-        rows: list[int] = []
-        epochs: list[int] = []
-        scores: list[float] = []
         reached = [0] * len(self.trials)
+        rows: list[int] = []
+        results: list[tuple[int, float]] = []
         for number in self.heard:
             trial, rung = self.trials[number], reached[number]
-            reached[number] += 1
+            reached[number] = rung + 1
             if not trial.failed:
                 rows.append(number)
-                epochs.append(trial.scores[rung][0])
-                scores.append(trial.scores[rung][1])
-        points = self.features.after(self.points[rows], epochs)
+                results.append(trial.scores[rung])
+        points = self.features.after(self.points[rows], [epochs for epochs, _ in results])
+        scores = [score for _, score in results]
         return Known(
             Points.stacked([self.trusted.points, points]),
             np.concatenate([self.trusted.scores, scores]),
@@ -183,6 +182,8 @@ class Thought:
         if belief is None:
             return None
         running = [n for n, one in enumerate(self.trials) if one.target and not one.failed]
+        if not running:
+            return belief
         targets = [self.trials[n].target or 0 for n in running]
         pending = self.features.after(self.points[running], targets)
         return belief.with_pending(self.features.embed(pending))

@@ -164,6 +164,8 @@ class Float(Parameter):
         return True
 
     def _window(self, limits: Limits) -> tuple[float, float]:
+        if limits is FREE:
+            return self.low, self.high
         low = max(self.low, above(limits.low) if limits.low_open else limits.low)
         high = min(self.high, below(limits.high) if limits.high_open else limits.high)
         if low <= high:

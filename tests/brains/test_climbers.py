@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 
 from raytao.brains.climbers import Climber, Climbers
@@ -11,7 +12,7 @@ RUNGS = (1, 3, 9)
 
 def test_what_a_model_sees_is_what_the_lines_say() -> None:
     table = Climbers(RUNGS)
-    steps = [
+    steps: list[Callable[[], None]] = [
         lambda: table.add(Climber({"lr": 0.1})),
         lambda: table.add(Climber({"lr": 0.2})),
         lambda: table.score(0, 0.5),

@@ -202,7 +202,8 @@ def test_bordered_models_are_those_that_are_made_at_once() -> None:
     for point in twice[6:]:
         grown = grown.bordered(point)
     at_once = condition(twice, values, GROUP, whole.thetas)
-    for one, other in zip(grown.with_values(values).predict(more), at_once.predict(more), strict=True):
+    found = grown.with_values(values).predict(more)
+    for one, other in zip(found, at_once.predict(more), strict=True):
         assert one == pytest.approx(other, rel=1e-9, abs=1e-9)
 
 

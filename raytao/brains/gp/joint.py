@@ -114,20 +114,19 @@ class CurveBeliever:
         return Belief(models.with_values(values), scaled, self._believer.boldness)
 
     def _grown(self, e: Array, thetas: Array, first: int) -> GaussianProcesses:
-        """The models of points (n, D), made from the ``first`` of them, and bordered by each other.
+        """The models of points (n, D): made from the ``first`` of them, bordered by each other.
 
         Digits depend on the way: it is the same for all who know the same, for what is kept is
         where this very way has come to.
         """
-        last = self._grew
-        begun = (first, thetas.tobytes())
-        n = len(last.e) if last else 0
-        if not (last and begun == self._begun and n <= len(e) and np.array_equal(last.e, e[:n])):
-            last = condition(e[:first], np.zeros((len(thetas), first)), self._features.group, thetas)
-        for point in e[len(last.e) :]:
-            last = last.bordered(point)
-        self._grew, self._begun = last, begun
-        return last
+        models, begun = self._grew, (first, thetas.tobytes())
+        if models is None or begun != self._begun or not _begins_with(e, models.e):
+            nothing = np.zeros((len(thetas), first))
+            models = condition(e[:first], nothing, self._features.group, thetas)
+        for point in e[len(models.e) :]:
+            models = models.bordered(point)
+        self._grew, self._begun = models, begun
+        return models
 
     def _thetas(self, known: Known) -> Array | None:
         """Hyper-parameters (k, g + 2) by what was known then, and by nothing that came since."""
@@ -150,6 +149,10 @@ class CurveBeliever:
             return None
         thetas = self._thetas(known[:before])
         return None if thetas is None else thetas[0]
+
+
+def _begins_with(e: Array, first: Array) -> bool:
+    return len(first) <= len(e) and np.array_equal(first, e[: len(first)])
 
 
 def lifted(known: Known) -> Array:

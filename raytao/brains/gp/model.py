@@ -146,7 +146,7 @@ class GaussianProcesses:
     def bordered(self, point: Array) -> GaussianProcesses:
         """Add an embedded point (D,), with the value 0: see `with_values`.
 
-        The inverse is bordered, which takes work that grows with n², not with n³ as in `condition`.
+        The inverse is bordered: the work grows with n², not with n³ as in `condition`.
         """
         scaled = self._scale(point[None])
         cross = (self._signal * matern52(self._distances(scaled)))[:, 0]

@@ -13,7 +13,7 @@ from functools import cached_property, lru_cache
 from typing import Final, Protocol
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import fmin_l_bfgs_b
 from scipy.stats import qmc
 
 from raytao.brains.gp.features import Array, Features, Mask, Points
@@ -212,11 +212,10 @@ class Search:
 
         begin = starts.x[rows, columns]
         bounds = np.stack([low[columns], high[columns]], axis=1)
-        options = {"maxiter": STEPS, "ftol": self.effort.gain}
-        result = minimize(
-            negative, begin, jac=True, method="L-BFGS-B", bounds=bounds, options=options
-        )
-        return moved(np.clip(result.x, *bounds.T))  # rounding may have left them by a digit
+        # `minimize` would check for a tenth of a millisecond what is known to be so.
+        factor = self.effort.gain / np.finfo(np.float64).eps
+        end, _, _ = fmin_l_bfgs_b(negative, begin, bounds=bounds, factr=factor, maxiter=STEPS)
+        return moved(np.clip(end, *bounds.T))  # rounding may have left them by a digit
 
     def _moved(
         self,
