@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
+from raytao.brains.gp import joint
 from raytao.brains.gp.acquisition import ExpectedImprovement
 from raytao.brains.gp.believed import Known, milestone
 from raytao.brains.gp.features import Points
 from raytao.brains.gp.joint import AtFullLength, CurveBeliever, CurveFeatures, lifted
-from raytao.brains.gp.model import condition
+from raytao.brains.gp.model import GaussianProcesses, condition
 from raytao.space import Categorical, Condition, Float, Space
 
 SPACE = Space(
@@ -120,7 +123,8 @@ def test_a_belief_is_a_function_of_the_results_alone(count: int) -> None:
     used, fresh = CurveBeliever(FEATURES, seed=0), CurveBeliever(FEATURES, seed=0)
     for some in range(2, len(results)):
         used.believe(results[:some])
-    used.believe(climb(count - 1)[1])  # and what it kept of others is not taken for its own
+    last = len(results) - 1  # what is kept of another course is not taken for this one
+    used.believe(results[[*range(last - 1), last, last - 1]])
     at = FEATURES.embed(FEATURES.after(points, [27] * count))
     one, other = used.believe(results), fresh.believe(results)
     assert one is not None
@@ -137,6 +141,22 @@ def test_models_that_grew_are_those_of_all_results_at_once() -> None:
     at = FEATURES.embed(FEATURES.after(points, [27] * 60))
     for one, other in zip(models.predict(at), at_once.predict(at), strict=True):
         assert np.allclose(one, other, atol=1e-5)
+
+
+def test_from_one_milestone_to_the_next_nothing_is_inverted_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    results, inverted = climb(60)[1], []
+
+    def counted(*given: Any) -> GaussianProcesses:
+        inverted.append(len(given[0]))
+        return condition(*given)
+
+    monkeypatch.setattr(joint, "condition", counted)
+    believer, reached = CurveBeliever(FEATURES, seed=0), milestone(len(results) - 5)
+    for count in range(reached, milestone(len(results))):
+        believer.believe(results[:count])
+    assert inverted == [reached]
 
 
 def test_hyper_parameters_rest_from_one_milestone_to_the_next() -> None:

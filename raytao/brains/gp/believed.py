@@ -1,9 +1,9 @@
 """What is believed about scores: hyper-parameters from a prefix of the results, models from all.
 
 Fitting hyper-parameters is what takes the time, and they hardly move once there are many results:
-they are fitted anew only at milestones, from the results that were there by then. Nothing is
-carried over from one fit to the next, so that a brain that was rebuilt from a log believes, bit
-for bit, what the one believed that wrote it.
+they are fitted anew only at milestones, from the results that were there by then. What a fit
+begins with follows from those results, too, and nothing else is carried over, so that a brain that
+was rebuilt from a log believes, bit for bit, what the one believed that wrote it.
 """
 
 from __future__ import annotations
