@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 from raytao.errors import SpecError, Where, did_you_mean
 from raytao.spec.edit import as_plain
-from raytao.spec.json import JsonSource, dump_json
+from raytao.spec.formats import dumped, read_source
 from raytao.spec.limits import DEEPEST, refusal_of_value
-from raytao.spec.protobuf.source import ProtobufSource
-from raytao.spec.protobuf.typed import TypedMessage
-from raytao.spec.protobuf.write import dump_protobuf
 from raytao.spec.source import FORMATS, NAMES, Format, Source, kind
 from raytao.spec.text import read_file
-from raytao.spec.toml.source import TomlSource
-from raytao.spec.toml.write import dump_toml
 from raytao.spec.tree import (
     Way,
     depth_of,
@@ -30,15 +25,11 @@ from raytao.spec.tree import (
     refuse_other_shape,
     require,
 )
-from raytao.spec.yaml import YamlSource, dump_yaml
+from raytao.spec.yaml import YamlSource
 from raytao.types import Json
 
-_DUMPS: Final[Mapping[Format, Callable[[dict[str, Json]], str]]] = {
-    "yaml": dump_yaml,
-    "json": dump_json,
-    "toml": dump_toml,
-    "protobuf": dump_protobuf,
-}
+if TYPE_CHECKING:
+    from raytao.spec.protobuf.typed import TypedMessage
 
 
 class Document:
@@ -103,16 +94,7 @@ class Document:
         Raises:
             SpecError: with file:line:column, if it is malformed or refused.
         """
-        source: Source
-        match _format(format):
-            case "yaml":
-                source = YamlSource.read(text, file=file)
-            case "json":
-                source = JsonSource.read(text, file=file)
-            case "toml":
-                source = TomlSource.read(text, file=file)
-            case "protobuf":
-                source = ProtobufSource.read(text, file=file, typed=typed)
+        source = read_source(text, _format(format), file=file, typed=typed)
         return cls(source, file=file)
 
     @classmethod
@@ -207,7 +189,7 @@ class Document:
                 neither null nor lists in lists, and its field names are letters and digits.
         """
         wanted = self.format if format is None else _format(format)
-        return self._source.text() if wanted == self.format else _DUMPS[wanted](self._plain)
+        return self._source.text() if wanted == self.format else dumped(self._plain, wanted)
 
     def __repr__(self) -> str:
         return f"Document({self.file})"
