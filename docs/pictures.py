@@ -38,7 +38,7 @@ from raytao.runs.log import Record, read_log, seal
 from raytao.runs.place import place_of, store_at
 from raytao.runs.state import RunState
 from raytao.setup.folder import open_folder
-from raytao.setup.job import left_of
+from raytao.setup.left import left_of
 from raytao.setup.setup import Setup
 from raytao.tao import layout
 

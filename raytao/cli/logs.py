@@ -27,7 +27,7 @@ from raytao.runs.store import LocalStore, Store, StoreError
 from raytao.setup.folder import is_driven, read_state
 from raytao.tao import layout
 from raytao.tao.foreign.files import count, read_json
-from raytao.tao.foreign.folder import is_foreign
+from raytao.tao.foreign.known import is_foreign
 
 LOOK_SECONDS: Final = 0.5
 """How often a log that is followed is looked at."""

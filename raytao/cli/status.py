@@ -30,12 +30,10 @@ from raytao.runs.state import RunState
 from raytao.runs.store import StoreError
 from raytao.setup.damage import repair_told
 from raytao.setup.folder import driver_of, is_driven, open_folder
-from raytao.setup.job import job_of, left_of
+from raytao.setup.left import left_of
 from raytao.setup.setup import Setup
 from raytao.tao import layout
-from raytao.tao.export import metadata_json
-from raytao.tao.foreign.folder import is_foreign
-from raytao.tao.trial_list import controller_json
+from raytao.tao.foreign.known import is_foreign
 
 WATCH_SECONDS = 1.0
 
@@ -53,6 +51,8 @@ def show_status(folder: Place, *, watch: bool, as_json: bool) -> None:
         return
     setup, state = open_folder(folder)
     if as_json:
+        from raytao.cli.status_json import status_json  # TAO's words are more than a screen needs
+
         click.echo(json.dumps(status_json(setup, state, folder), indent=2))
         return
     if watch:
@@ -91,30 +91,6 @@ def _show(folder: Place, setup: Setup, state: RunState) -> None:
     console.print(printed(state, left_of(setup, state, plan), plan, beside, driven=driven))
     for line in places:
         console.print(line, soft_wrap=True)
-
-
-def status_json(setup: Setup, state: RunState, folder: Place) -> dict[str, object]:
-    """TAO's indicators, list of trials and job payload, and who has claimed the run."""
-    owner, left = driver_of(folder), left_of(setup, state, setup.new_brain().plan())
-    driven = _drives(owner)
-    return {
-        "status": status_word(state, driven=driven),
-        "automl_metadata": metadata_json(state, left, setup.card.unit),
-        "controller": controller_json(state),
-        "running": [
-            {**vars(place), "use": state.trials[trial].use}
-            for trial, place in (_places(state) if driven else ())
-        ],
-        "tao": job_of(setup, state, folder),
-        "owner": owner
-        and {
-            "host": owner.process.host,
-            "pid": owner.process.pid,
-            "since": owner.started,
-            "life": owner.life().value,
-            "silent_seconds": round(owner.silent_for(), 1),
-        },
-    }
 
 
 def _places(state: RunState) -> list[tuple[int, Placed]]:

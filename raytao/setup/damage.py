@@ -9,7 +9,6 @@ from fnmatch import fnmatch
 
 from raytao.errors import DamagedRun, NewerRun
 from raytao.runs.place import Place, names_in, store_at
-from raytao.runs.repair import keep_copy
 from raytao.runs.store import StoreError
 from raytao.tao import layout
 
@@ -27,6 +26,8 @@ def copy_kept(folder: Place) -> Iterator[None]:
     except NewerRun:
         raise
     except DamagedRun as damage:
+        from raytao.runs.repair import keep_copy  # what mends a log is loaded for few
+
         try:
             store = store_at(folder, must_exist=True)
             kept = f"a copy is kept: {folder / keep_copy(store, layout.EVENTS, stamp())}"

@@ -23,7 +23,7 @@ from raytao.setup.foreign import foreign_findings
 from raytao.setup.initial import listed, other_values
 from raytao.setup.setup import Setup
 from raytao.spec import reachable
-from raytao.tao.foreign.folder import is_foreign
+from raytao.tao.foreign.known import is_foreign
 from raytao.types import Json, Params
 
 OUTSIDE: Final = "have values that are not searched here"

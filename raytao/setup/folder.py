@@ -24,7 +24,7 @@ from raytao.setup.damage import copy_kept, refuse_lost_log, repair_told
 from raytao.setup.reopen import reopen
 from raytao.setup.setup import Setup
 from raytao.tao import layout
-from raytao.tao.foreign.folder import is_foreign
+from raytao.tao.foreign.known import is_foreign
 
 log = logging.getLogger(__name__)
 

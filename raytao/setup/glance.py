@@ -186,7 +186,7 @@ def _named(value: Json, *keys: str) -> str:
 
 def _of_tao(folder: Place) -> Glance | None:
     from raytao.setup.foreign import open_foreign
-    from raytao.tao.foreign.folder import is_foreign
+    from raytao.tao.foreign.known import is_foreign
     from raytao.tao.foreign.state import status_of
 
     if not is_foreign(folder):

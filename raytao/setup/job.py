@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from raytao.brains.base import Plan
 from raytao.errors import DamagedRun
-from raytao.runs.eta import Remaining, remaining
 from raytao.runs.owner_file import Owner
 from raytao.runs.place import Place, store_at
 from raytao.runs.retries import Retries
 from raytao.runs.state import Phase, RunState
 from raytao.runs.store import StoreError
 from raytao.setup.folder import driver_of
+from raytao.setup.left import left_of
 from raytao.setup.request import Ask, waiting
 from raytao.setup.setup import Setup
 from raytao.tao.payload import JobStatus, Standing, payload
@@ -37,19 +36,6 @@ def job_of(setup: Setup, state: RunState, folder: Place) -> dict[str, Json]:
     left = left_of(setup, state, setup.new_brain().plan())
     now = datetime.now().astimezone()
     return payload(state, left, standing(setup, state, folder), now, setup.card.unit)
-
-
-def left_of(setup: Setup, state: RunState, plan: Plan, driven: float | None = None) -> Remaining:
-    """What is left of a run, for somebody who does not drive it and only guesses its slots.
-
-    Args:
-        setup: the run.
-        state: how far it is.
-        plan: what was planned.
-        driven: seconds that drivers have been at work until now; default: until its last record.
-    """
-    at_once = state.pace.widest or setup.settings.slots or 1
-    return remaining(state, plan, at_once, setup.budget, driven)
 
 
 def standing(setup: Setup, state: RunState, folder: Place) -> Standing:

@@ -20,7 +20,7 @@ from raytao.report.plan import plan_text
 from raytao.report.summary import summary
 from raytao.report.words import gain
 from raytao.runs.state import RunState
-from raytao.setup.job import left_of
+from raytao.setup.left import left_of
 from raytao.setup.resolve import resolve, resolve_values
 from raytao.setup.schedule import forecast
 from raytao.setup.setup import Setup

@@ -29,12 +29,12 @@ from raytao.tao import layout
 from raytao.tao.foreign.brain import read_brain
 from raytao.tao.foreign.folder import (
     ForeignRun,
-    is_foreign,
     read_foreign,
     recommendation,
     recommendation_file,
     weights_of,
 )
+from raytao.tao.foreign.known import is_foreign
 from raytao.tao.foreign.state import plan_of, remaining_of, reports_of, state_of, status_of
 from raytao.types import Direction
 

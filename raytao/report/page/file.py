@@ -13,7 +13,7 @@ from raytao.runs.place import Place, store_at
 from raytao.setup.folder import is_driven, open_folder
 from raytao.setup.foreign import open_foreign
 from raytao.tao import layout
-from raytao.tao.foreign.folder import is_foreign
+from raytao.tao.foreign.known import is_foreign
 
 
 def write_report(

@@ -12,10 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeGuard
+from typing import Final
 
 from raytao.errors import FolderError, UserError
-from raytao.runs.place import Place
 from raytao.spec import Document
 from raytao.spec.source import FORMATS
 from raytao.tao import layout
@@ -29,9 +28,6 @@ SEVENTH: Final = frozenset(
     {"resume_from_job_id", "early_stop_epoch", "created_on", "last_modified"}
 )
 """Keys of a trial that tell TAO 7."""
-
-OURS: Final = frozenset({"phase", "epochs_granted"})
-"""Keys of a trial that raytao's drawing of controller.json has, and TAO's has not."""
 
 WEIGHTS: Final = frozenset({".pth", ".tlt", ".hdf5"})
 LISTED: Final = 8
@@ -63,26 +59,6 @@ class ForeignRun:
     chosen: int | None
     seventh: bool
     problems: tuple[str, ...]
-
-
-def is_foreign(folder: Place) -> TypeGuard[Path]:
-    """Whether a folder holds a run of TAO's own: a controller.json that raytao did not draw.
-
-    Such a folder is read where it is a path; see `raytao.setup.folder.read_state`.
-    """
-    if not isinstance(folder, Path):
-        return False
-    path, log = folder / layout.CONTROLLER, folder / layout.EVENTS
-    try:
-        if not path.is_file() or (log.exists() and (not log.is_file() or log.stat().st_size)):
-            return False
-        entries = read_json(path)
-    except FolderError:
-        return True  # whoever reads it says what is wrong
-    except (OSError, ValueError):
-        return False
-    known = entries if isinstance(entries, list) else []
-    return not any(isinstance(one, dict) and one.keys() >= OURS for one in known)
 
 
 def read_foreign(folder: Path) -> ForeignRun:
