@@ -13,8 +13,7 @@ from raytao import catalog
 from raytao.cli.params import as_text, items, sort_rows, wrapped
 from raytao.errors import UserError
 from raytao.tao.card import card_folders
-from raytao.tao.core.package import DISTRIBUTION, REFUSED, installed
-from raytao.tao.core.schema import core_networks, refused
+from raytao.tao.core.package import DISTRIBUTION, REFUSED, core_networks, installed, refused
 from raytao.tao.networks import CORE, GROUP, find_card, is_shadowed, known_networks
 from raytao.types import Json
 

@@ -16,7 +16,6 @@ from raytao.setup.initial import read_initial
 from raytao.setup.places import Places
 from raytao.setup.reopen import reopen
 from raytao.setup.setup import Setup
-from raytao.setup.warm_start import read_warm_start
 from raytao.tao import layout
 from raytao.types import EPOCHS, Start
 
@@ -53,6 +52,8 @@ def with_beginning(setup: Setup, folder: Path, place: Places) -> Setup:
     initial, notes = read_initial(setup, folder, place)
     given = Given(initial)
     if asked.warm_start is not None:
+        from raytao.setup.warm_start import read_warm_start  # it reads runs of every kind
+
         warm, more = read_warm_start(setup, asked.warm_start, initial, folder, place)
         given, notes = Given((*initial, *warm.initial), warm.evidence), (*notes, *more)
     found = replace(setup, given=given, notes=(*setup.notes, *notes))

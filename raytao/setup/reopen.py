@@ -13,7 +13,6 @@ from raytao.networks.function import Function
 from raytao.runs.events import Opened
 from raytao.runs.place import Place
 from raytao.setup.asking import refuse_resources
-from raytao.setup.assign import assign_setting
 from raytao.setup.batch import refuse_smaller_batch
 from raytao.setup.brain import find_brain
 from raytao.setup.budget import refuse_endless
@@ -108,6 +107,8 @@ MOVABLE = (
 
 def relocated(setup: Setup, assignments: Sequence[str]) -> Setup:
     """The same run with other resources or a longer plan, by ``key=value``; see ``moved``."""
+    from raytao.setup.assign import assign_setting  # most runs are only looked at
+
     data = _data(setup)
     for assignment in assignments:
         _refuse_fixed(setup, setting_named(assignment.partition("=")[0]))

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Final
 
 from raytao.brains.base import BrainSettings
-from raytao.brains.compat.table import tao_rows
 from raytao.errors import SettingsError
 from raytao.setup.settings import Search
 from raytao.space import Eligibility, RangeOverride, Row, Space, build_space
@@ -32,15 +31,19 @@ def searched_space(
         SettingsError: if the epochs were to be searched.
         SpaceError: if a name, a range or a condition cannot be used, or nothing is left.
     """
-    rows = [row for row in card.table() if row.parameter != card.epoch_key]
+    rows = tuple(row for row in card.table() if row.parameter != card.epoch_key)
     search = _by_the_spec(wanted, card)
     if card.epoch_key in (*search.add, *search.only):
         raise SettingsError(f"{card.epoch_key} is not searched: the brain grants the epochs")
     add, remove = _wanted(search, rows)
     ranges = {n: RangeOverride(**dict(r)) for n, r in search.ranges.items()}
     compat = getattr(brain, "compat", None)
+    if compat is not None:
+        from raytao.brains.compat.table import tao_rows  # few runs are to be as TAO's are
+
+        rows = tao_rows(rows, compat, ranges)
     return build_space(
-        rows if compat is None else tao_rows(rows, compat, ranges),
+        rows,
         spec.plain(),
         add=add,
         remove=remove,

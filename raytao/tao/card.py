@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import TYPE_CHECKING, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
@@ -17,10 +17,12 @@ from raytao.catalog import configs
 from raytao.errors import SettingsError, SpecError, did_you_mean
 from raytao.networks.base import Network
 from raytao.networks.command import CommandSettings
-from raytao.space import Row, read_table
 from raytao.spec import Document
 from raytao.spec.text import read_file
 from raytao.types import SCORE, Direction
+
+if TYPE_CHECKING:
+    from raytao.space import Row
 
 CARD: Final = "card.yaml"
 TABLE: Final = "params.csv"
@@ -120,6 +122,8 @@ class Card:
         Raises:
             UserError: if it cannot be read.
         """
+        from raytao.space import read_table  # a card is read more often than its table
+
         if self.given is not None:
             return self.given[1]
         path = self._file(TABLE)

@@ -16,8 +16,7 @@ from raytao.errors import SettingsError, did_you_mean
 from raytao.networks.base import Network
 from raytao.networks.command import Command, CommandSettings
 from raytao.tao.card import CARD, Card, card_folders, load_card, read_card
-from raytao.tao.core.package import DISTRIBUTION, installed
-from raytao.tao.core.schema import core_card, core_networks, refused
+from raytao.tao.core.package import DISTRIBUTION, core_networks, installed, refused
 from raytao.tao.sent import sent_copy
 
 GROUP: Final = "raytao.networks"
@@ -69,7 +68,7 @@ def find_card(name: str, beside: Path = Path()) -> Card:
     if is_path(name):
         return _of_folder(beside / name, name)
     if name.endswith(CORE):
-        return core_card(name.removesuffix(CORE))
+        return _of_core(name.removesuffix(CORE))
     return load_card(_registered(name)) if is_registered(name) else _as_data(name)
 
 
@@ -92,10 +91,16 @@ def _as_data(name: str) -> Card:
     if why := refused(name):
         raise SettingsError(why)
     if name in core_networks():
-        return core_card(name)
+        return _of_core(name)
     more = "" if installed() else f"\n  more networks of TAO: pip install --no-deps {DISTRIBUTION}"
     near = did_you_mean(name, known_networks())
     raise SettingsError(f"unknown network {name!r}", remedy=near + more)
+
+
+def _of_core(name: str) -> Card:
+    from raytao.tao.core.schema import core_card  # it makes spaces of tables, to find them sound
+
+    return core_card(name)
 
 
 def _of_folder(folder: Path, name: str) -> Card:

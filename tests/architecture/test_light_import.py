@@ -19,6 +19,15 @@ HEAVY = ("ray", "torch", "mlflow", "sklearn", "scipy", "pandas", "numpy")
 UNASKED = ("pydantic.main", "raytao.brains.base", "raytao.space", "ruamel.yaml", "rich")
 """What no command needs that reads no run, no spec and draws nothing."""
 
+SELDOM = (
+    *("raytao.spec.json", "raytao.spec.toml.source", "raytao.spec.protobuf.source"),
+    *("raytao.space.table", "raytao.space.build", "raytao.tao.core.schema"),
+    *("raytao.tao.payload", "raytao.tao.export", "raytao.runs.repair"),
+    *("raytao.setup.warm_start", "raytao.tao.foreign.folder", "raytao.brains.compat.table"),
+)
+"""What waits for a spec of its format, a table, TAO's own words, or a run that is damaged, earlier
+or TAO's."""
+
 GOLDEN = str(Path(__file__).parents[1] / "golden" / "format_2" / "digits_done" / "run")
 
 IMPORT = "import raytao"
@@ -117,6 +126,31 @@ def test_a_command_loads_what_it_needs_alone(
     arguments: list[str], needed: list[str], tmp_path: Path
 ) -> None:
     assert probe(command(*arguments), tmp_path, UNASKED) == (0, needed)
+
+
+TABLE = ["raytao.space.table", "raytao.space.build"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "needed"),
+    [
+        (["list", str(Path(GOLDEN).parents[1])], []),
+        (["status", GOLDEN], []),
+        (["logs", GOLDEN], []),
+        (["status", GOLDEN, "--json"], ["raytao.tao.payload", "raytao.tao.export"]),
+        (["params", "toy"], TABLE),
+        (["plan", "digits_hyperband"], TABLE),
+        (
+            ["plan", "digits_hyperband", "brain.compat=tao7"],
+            [*TABLE, "raytao.brains.compat.table"],
+        ),
+    ],
+    ids=["list", "status", "logs", "status --json", "params", "plan", "plan as TAO's"],
+)
+def test_what_is_seldom_needed_waits_until_it_is(
+    arguments: list[str], needed: list[str], tmp_path: Path
+) -> None:
+    assert probe(command(*arguments), tmp_path, SELDOM) == (0, needed)
 
 
 def test_every_verb_is_light_or_has_a_reason_not_to_be() -> None:

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from core_packages import CONFIG, MISSING, PACKAGE, hide, package, use
 
 from raytao.cli.main import main
-from raytao.tao.core.schema import core_networks
+from raytao.tao.core.package import core_networks
 
 OWN = "image_classification"
 

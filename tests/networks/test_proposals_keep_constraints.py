@@ -13,7 +13,7 @@ import pytest
 from raytao.space import Eligibility, Row, Space, build_space
 from raytao.spec import flatten
 from raytao.tao.card import card_folders
-from raytao.tao.core.schema import core_networks
+from raytao.tao.core.package import core_networks
 from raytao.tao.networks import CORE, find_card
 from raytao.types import Json
 

@@ -22,8 +22,8 @@ from raytao.space.relations import literal
 from raytao.spec import flatten
 from raytao.tao.card import Card
 from raytao.tao.core.fields import leaves
-from raytao.tao.core.package import load_schema
-from raytao.tao.core.schema import core_card, core_networks, refused
+from raytao.tao.core.package import core_networks, load_schema, refused
+from raytao.tao.core.schema import core_card
 from raytao.types import Direction
 
 TABLE = Path(__file__).with_name("core_enabled.csv")

@@ -77,6 +77,18 @@ def networks() -> Mapping[str, CoreNetwork]:
     return {} if root is None else _networks(root)
 
 
+def core_networks() -> tuple[str, ...]:
+    """Names of the networks that can be searched; none where the package is not installed."""
+    return tuple(name for name in networks() if name not in REFUSED)
+
+
+def refused(name: str) -> str:
+    """Why TAO does not tune a network, in its words; blank if it does, or has no such network."""
+    if name not in REFUSED:
+        return ""
+    return f"automl_enabled cannot be True for unsupported network {name!r}"
+
+
 def _root() -> Path | None:
     """The package's folder; finding it imports nothing."""
     found = find_spec(PACKAGE)

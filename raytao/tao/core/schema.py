@@ -22,11 +22,12 @@ from raytao.tao.core.command import command_of
 from raytao.tao.core.fields import Leaf, leaves
 from raytao.tao.core.package import (
     DISTRIBUTION,
-    REFUSED,
     CoreNetwork,
+    core_networks,
     installed,
     load_schema,
     networks,
+    refused,
 )
 from raytao.types import Direction, Json
 
@@ -58,18 +59,6 @@ _LARGER: Final = re.compile(
 )
 _SELECTED: Final = ("model.num_select", "model.num_queries")
 """More queries are selected than there are: the model fails. TAO's own rule against it."""
-
-
-def core_networks() -> tuple[str, ...]:
-    """Names of the networks that can be searched; none where the package is not installed."""
-    return tuple(name for name in networks() if name not in REFUSED)
-
-
-def refused(name: str) -> str:
-    """Why TAO does not tune a network, in its words; blank if it does, or has no such network."""
-    if name not in REFUSED:
-        return ""
-    return f"automl_enabled cannot be True for unsupported network {name!r}"
 
 
 def core_card(name: str) -> Card:
