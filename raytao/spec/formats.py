@@ -1,6 +1,6 @@
 """The formats of a spec, each loaded when a document of it is read or written.
 
-Most specs, and all run files and cards, are YAML; the others take as long to load as all of that.
+Run files, cards and most specs are YAML; the three others take as long to load as that alone.
 """
 
 from __future__ import annotations
