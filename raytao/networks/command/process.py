@@ -91,7 +91,7 @@ class Program:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Ask it to end if it runs, and kill what is left of its group."""
+        """Ask it to end if it runs, kill what is left of its group, and take its last words."""
         try:
             self.stop()
         finally:
@@ -101,7 +101,10 @@ class Program:
             with suppress(KeyError):
                 self._poll.unregister(self._ended)
             os.close(self._ended)
-            self._stdout.close()
+            try:
+                self.drain()
+            finally:
+                self._stdout.close()
 
     @property
     def running(self) -> bool:
