@@ -56,12 +56,23 @@ def kill_after(
     return agents
 
 
-def committed(results: Path) -> dict[int, int]:
-    """Epochs durable in every experiment's own folder."""
+def told(results: Path, trial: int) -> Counter[int]:
+    """How often the trial said of each epoch that it trains it."""
+    lines = (results / layout.experiment(trial) / layout.LOG).read_text().splitlines()
+    said = "training epoch "
+    return Counter(int(line.removeprefix(said)) for line in lines if line.startswith(said))
+
+
+def committed(results: Path) -> dict[int, dict[int, int]]:
+    """By trial, the epochs durable in its own folder, and how often it told of each so far."""
     store = LocalStore(results)
     trials = RunState.fold(driver.records(results)).trials
     found = {n: read_provenance(store, layout.experiment(n)) for n in trials}
-    return {n: p.epochs_trained for n, p in found.items() if p is not None}
+    return {
+        n: {epoch: told(results, n)[epoch] for epoch in range(1, own.epochs_trained + 1)}
+        for n, own in found.items()
+        if own is not None
+    }
 
 
 @pytest.mark.parametrize(
@@ -77,7 +88,7 @@ def test_a_killed_run_ends_as_if_it_had_not_been_killed(
     (tmp_path / "run.yaml").write_text(run)
     results = tmp_path / "results"
     arguments: tuple[str | Path, ...] = ("run", "run.yaml")
-    durable: list[dict[int, int]] = []
+    durable: list[dict[int, dict[int, int]]] = []
     before: list[Started] = []
     agents: list[psutil.Process] = []
     for count in kills:
@@ -95,10 +106,10 @@ def test_a_killed_run_ends_as_if_it_had_not_been_killed(
     assert set(times.values()) == {1}
     for known in durable:
         for trial, epochs in known.items():
-            text = (results / layout.experiment(trial) / layout.LOG).read_text()
-            lines = Counter(line for line in text.splitlines() if line.startswith("training"))
-            told = {e: lines[f"training epoch {e}"] for e in range(1, epochs + 1)}
-            assert set(told.values()) <= {1}, f"trial {trial} kept {epochs} epochs, told {told}"
+            assert all(epochs.values()), f"trial {trial} kept epochs that its log lacks: {epochs}"
+            later = told(results, trial)
+            again = [epoch for epoch, count in epochs.items() if later[epoch] > count]
+            assert not again, f"trial {trial} had {epochs} and trained {again} again"
     state = RunState.fold(log)
     assert all(t.epochs <= t.budget for t in state.trials.values())
     brain = resolve(str(tmp_path / "run.yaml")).new_brain()
