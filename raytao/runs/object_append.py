@@ -88,8 +88,17 @@ class Appender:
         self._tails: dict[str, _Tail] = {}
 
     def look(self, key: str) -> Pieces:
-        """See what a file is made of; one request."""
-        return pieces_of(key, self._bucket.sizes(key))
+        """See what a file is made of; one request, or two while it is in pieces or not there.
+
+        A listing is no snapshot: one made while the writer merges or settles may miss what was
+        removed and what took its place. What took its place was there before the listing ended,
+        so another one shows it.
+        """
+        sizes = self._bucket.sizes(key)
+        pieces = pieces_of(key, sizes)
+        if pieces.plain is not None and not pieces.segments:
+            return pieces
+        return pieces_of(key, {**sizes, **self._bucket.sizes(key)})
 
     def forget(self, key: str) -> None:
         """Look again before the next append: the file was replaced."""

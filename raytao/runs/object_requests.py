@@ -1,7 +1,8 @@
 """A bucket, as `ObjectStore` asks for it: eight requests, made through fsspec.
 
 Each of them happens wholly or not at all, as seen by everybody who asks afterwards: S3, Google
-Cloud Storage and Azure are strongly consistent, and nothing is remembered here.
+Cloud Storage and Azure are strongly consistent, and nothing is remembered here. Only a list made
+while somebody writes may show some of what was there before and some of what is there after.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from threading import Barrier
 
@@ -29,6 +30,8 @@ class Shelf(FolderObjects):
 
     Attributes:
         after_a_look: what happens once between the next list and what follows on it.
+        amid_a_look: what happens once while the next list is made: where it makes objects the
+            list has been, and where it removes some the list has not.
     """
 
     def __init__(self) -> None:
@@ -36,18 +39,23 @@ class Shelf(FolderObjects):
         self.objects: dict[str, bytes] = {}
         self.asked: Counter[str] = Counter()
         self.after_a_look: Callable[[], None] | None = None
+        self.amid_a_look: Callable[[], None] | None = None
 
     def find(self, path: str, *, detail: bool, prefix: str) -> dict[str, dict[str, object]]:
         self.asked["list"] += 1
-        found: dict[str, dict[str, object]] = {
-            name: {"size": len(data)}
-            for name, data in self.objects.items()
-            if name.startswith(f"{path}/{prefix}")
-        }
+        found = self.listed(f"{path}/{prefix}")
+        act, self.amid_a_look = self.amid_a_look, None
+        if act is not None:
+            act()
+            after = self.listed(f"{path}/{prefix}")
+            found = {name: about for name, about in found.items() if name in after}
         act, self.after_a_look = self.after_a_look, None
         if act is not None:
             act()
         return found
+
+    def listed(self, full: str) -> dict[str, dict[str, object]]:
+        return {n: {"size": len(d)} for n, d in self.objects.items() if n.startswith(full)}
 
     def cat_file(self, path: str) -> bytes:
         self.asked["get"] += 1
@@ -257,7 +265,25 @@ def test_a_reader_follows_when_pieces_are_merged_under_it() -> None:
         writer.append_batch("log", b"%02d" % n)
     shelf.after_a_look = lambda: writer.append_batch("log", b"%02d" % (MERGED - 1))
     assert reader.read("log") == b"".join(b"%02d" % n for n in range(MERGED))
-    assert shelf.asked["list"] == 1 + 2  # the writer's one, and two of the reader
+    assert shelf.asked["list"] <= 2 + 4  # the writer's, and two looks of the reader
+
+
+@pytest.mark.parametrize("settled", [False, True])
+@pytest.mark.parametrize("change", ["append", "settle"])
+def test_a_list_torn_by_the_writer_hides_nothing(change: str, settled: bool) -> None:
+    for length in range(1, 2 * MERGED):
+        shelf = Shelf()
+        writer, reader = shelf.store(), shelf.store()
+        if settled:
+            writer.append_batch("log", b"0")
+            writer.settle()
+        for _ in range(length):
+            writer.append_batch("log", b"1")
+        act = partial(writer.append_batch, "log", b"2") if change == "append" else writer.settle
+        before = reader.read("log")
+        assert before is not None
+        shelf.amid_a_look = act
+        assert (reader.read("log") or b"").startswith(before), length
 
 
 def test_a_reader_follows_when_a_log_is_replaced_under_it() -> None:
