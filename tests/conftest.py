@@ -15,7 +15,7 @@ if os.environ.get("CI"):
     settings.load_profile("ci")
 
 TIMEOUTS = {"integration": 900, "chaos": 900, "gpu": 900, "ray": 120}
-"""Seconds by marker, the first that fits; a test without one has the 10 s of pyproject.toml."""
+"""Seconds by marker, the first that fits; a test without one has the 30 s of pyproject.toml."""
 
 RAYS_OWN_WARNINGS = (
     r"ignore::DeprecationWarning:ray(\.|$)",

@@ -152,12 +152,14 @@ def test_a_hundred_wrong_nodes_fit_on_a_screen() -> None:
 
 
 @pytest.mark.ray
+@pytest.mark.integration
 def test_every_node_answers_even_one_without_cpus(cluster: Cluster, elsewhere: Path) -> None:
     with driver(cluster):
         assert list(ask_nodes(30).values()) == [versions_here()] * 2
 
 
 @pytest.mark.ray
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("package", "told"),
     [
@@ -179,6 +181,7 @@ def test_a_node_with_another_raytao_is_refused_before_anything_is_written(
 
 
 @pytest.mark.ray
+@pytest.mark.integration
 def test_a_node_that_does_not_answer_is_named(cluster: Cluster, elsewhere: Path) -> None:
     with driver(cluster):
         ask_nodes(30)  # the others have a warm process from now on
@@ -188,6 +191,7 @@ def test_a_node_that_does_not_answer_is_named(cluster: Cluster, elsewhere: Path)
 
 
 @pytest.mark.ray
+@pytest.mark.integration
 def test_a_node_that_leaves_meanwhile_is_not_missed(cluster: Cluster, elsewhere: Path) -> None:
     with node_with(cluster, elsewhere / "node", SLOW) as node, driver(cluster):
         leaves = threading.Timer(1, cluster.remove_node, [node])
@@ -201,6 +205,7 @@ def test_a_node_that_leaves_meanwhile_is_not_missed(cluster: Cluster, elsewhere:
 
 
 @pytest.mark.ray
+@pytest.mark.integration
 def test_only_a_cluster_that_was_not_started_here_is_asked(
     cluster: Cluster, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,6 +224,7 @@ def test_only_a_cluster_that_was_not_started_here_is_asked(
 
 
 @pytest.mark.ray
+@pytest.mark.integration
 def test_a_users_ray_is_used_and_stays(cluster: Cluster, elsewhere: Path) -> None:
     with driver(cluster):
         state = run_toy(elsewhere)
@@ -232,6 +238,7 @@ def test_a_users_ray_is_used_and_stays(cluster: Cluster, elsewhere: Path) -> Non
 
 
 @pytest.mark.ray
+@pytest.mark.integration
 @pytest.mark.parametrize("other", ["local", "127.0.0.1:1", "ray://127.0.0.1:10001"])
 def test_another_cluster_than_the_users_is_refused(
     other: str, cluster: Cluster, elsewhere: Path
@@ -245,6 +252,7 @@ def test_another_cluster_than_the_users_is_refused(
 
 
 @pytest.mark.ray
+@pytest.mark.integration
 def test_an_interrupted_run_gives_a_users_ray_its_cpus_back(
     cluster: Cluster, elsewhere: Path
 ) -> None:
@@ -261,6 +269,7 @@ def test_an_interrupted_run_gives_a_users_ray_its_cpus_back(
 
 
 @pytest.mark.ray
+@pytest.mark.integration
 def test_a_run_in_a_thread_works(cluster: Cluster, elsewhere: Path) -> None:
     states: list[RunState] = []
     where = f"address={cluster.address}"

@@ -96,6 +96,7 @@ def test_a_node_without_the_library_says_so(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.ray
+@pytest.mark.integration
 def test_a_folder_that_a_node_does_not_share_is_refused_before_anything_is_trained(
     apart: Cluster, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

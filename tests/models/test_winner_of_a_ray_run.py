@@ -14,7 +14,7 @@ from raytao.runs.state import RunState
 from raytao.runs.store import LocalStore
 from raytao.tao import layout
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.integration]
 
 RUN = """\
 network: image_classification

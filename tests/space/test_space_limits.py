@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -27,16 +24,10 @@ from raytao.space.lists import LONGEST_RUN
 from raytao.space.ordering import MOST_PARAMETERS
 from raytao.space.parameters import is_number
 from raytao.space.table import COLUMNS, MOST_ROWS, Eligibility
+from tests.at_once import at_once
 
 HEADER = ",".join(COLUMNS)
 HUGE = 10**400
-
-
-@contextmanager
-def at_once() -> Iterator[None]:
-    begun = time.process_time()
-    yield
-    assert time.process_time() - begun < 1
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +14,10 @@ from raytao.errors import SpecError
 from raytao.spec import Document
 from raytao.spec.limits import DEEPEST, LARGEST, LARGEST_INT, MOST_VALUES
 from raytao.spec.text import read_file
+from tests.at_once import at_once
 
 ENDLESS = "9" * 5000
 ENDLESS_HEX = "0x" + "f" * 5000
-
-
-@contextmanager
-def at_once() -> Iterator[None]:
-    """Under a second of the processor, whoever else uses it."""
-    begun = time.process_time()
-    yield
-    assert time.process_time() - begun < 1
 
 
 def deep(levels: int) -> Any:

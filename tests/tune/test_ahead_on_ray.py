@@ -18,7 +18,7 @@ from raytao.testing.simulator import simulate
 from raytao.testing.toy import curve
 from raytao.tune.launch import launch
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.integration]
 
 
 class Listening:

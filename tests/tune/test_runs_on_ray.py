@@ -25,6 +25,8 @@ from raytao.testing.toy import curve
 from raytao.tune.launch import launch
 
 pytestmark = pytest.mark.ray
+LONGER = pytest.mark.integration
+"""The other tests here are the smoke test of Ray among the fast ones."""
 
 
 class Silent:
@@ -80,10 +82,14 @@ BAYESIAN = ("brain={name: bayesian, max_recommendations: 5}", "train.num_epochs=
 @pytest.mark.parametrize(
     "run",
     [
-        pytest.param((*HYPERBAND, "slots=1"), id="hyperband at one slot"),
+        pytest.param((*HYPERBAND, "slots=1"), id="hyperband at one slot", marks=LONGER),
         pytest.param(HYPERBAND, id="hyperband at six slots"),
-        pytest.param((*HYPERBAND, "brain.overlap=false", "slots=4"), id="hyperband, no overlap"),
-        pytest.param(RANDOM, id="random at six slots"),
+        pytest.param(
+            (*HYPERBAND, "brain.overlap=false", "slots=4"),
+            id="hyperband, no overlap",
+            marks=LONGER,
+        ),
+        pytest.param(RANDOM, id="random at six slots", marks=LONGER),
         pytest.param(BAYESIAN, id="bayesian at one slot"),
     ],
 )
@@ -99,6 +105,7 @@ def test_ray_trains_what_the_simulator_trains(
     assert not local(setup.results / layout.RAY_SCRATCH).exists()
 
 
+@LONGER
 def test_at_one_slot_a_suggestion_has_seen_all_earlier_results(
     address: str, tmp_path: Path
 ) -> None:
@@ -113,6 +120,7 @@ def test_at_one_slot_a_suggestion_has_seen_all_earlier_results(
     assert finished == 5
 
 
+@LONGER
 def test_eight_slots_are_filled_before_the_first_report(address: str, tmp_path: Path) -> None:
     setup = toy(
         tmp_path,
@@ -146,6 +154,7 @@ def test_a_failed_trial_is_recorded_with_its_reason_and_the_run_goes_on(
     assert sum(entry["status"] == "failure" for entry in controller) == 6
 
 
+@LONGER
 def test_a_diverged_trial_never_wins(address: str, tmp_path: Path) -> None:
     setup = toy(tmp_path, address, *RANDOM, "train.nan_at=2")
     state = launch(setup, Entry(setup.opened()), Silent())
