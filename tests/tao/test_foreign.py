@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tao_folders import (
     bayesian_of_dino,
@@ -369,6 +370,11 @@ ENTRY = st.fixed_dictionaries(
 )
 
 
+@example(
+    entries=[{"id": 0, "specs": {"lr": math.inf, "sizes": [1, math.nan]}, "status": "success"}],
+    brain={"mu": [math.inf]},
+    indicators={"best": {"lr": -math.inf}},
+)
 @given(entries=st.lists(ENTRY, min_size=1, max_size=4), brain=ANY, indicators=ANY)
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -47,24 +47,28 @@ def searched(found: Foreign) -> tuple[str, ...]:
 def status_json(found: Foreign) -> dict[str, Json]:
     """What ``raytao status --json`` tells of a run of ours, as far as TAO's files have it."""
     run, best = found.run, found.state.incumbent
-    told = {key: _finite(value) for key, value in run.indicators.items()}
     shown = {f"best_{metric_of(found)}": best.value if best else None}
     granted = {trial.number: trial.granted for trial in run.trials}
     trials = [{**t, "epochs_granted": granted[t["id"]]} for t in controller_json(found.state)]
-    return {
+    told: dict[str, Json] = {
         "status": status_of(run, found.state)[0],
-        "automl_metadata": {**told, **shown, "Best experiment id": best.trial if best else None},
+        "automl_metadata": {
+            **run.indicators,
+            **shown,
+            "Best experiment id": best.trial if best else None,
+        },
         "controller": trials,
         "owner": None,
         "foreign": {
             "algorithm": run.brain.name or None,
-            "brain": {key: _finite(value) for key, value in run.brain.numbers.items()},
+            "brain": dict(run.brain.numbers),
             "metric": run.metric or None,
             "direction": found.direction.value,
             "best_model": run.chosen,
             "problems": list(run.problems),
         },
     }
+    return {key: _finite(value) for key, value in told.items()}
 
 
 def render_foreign(found: Foreign, now: datetime) -> str:
@@ -138,5 +142,9 @@ def _model(found: Foreign) -> BestModel | None:
 
 
 def _finite(value: Json) -> Json:
-    """The value, None for a float that JSON has no number for."""
+    """The value, with None for each float in it that JSON has no number for."""
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_finite(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
