@@ -35,7 +35,7 @@ demo: $(RUN)  ## search digits with both brains, in parallel trials on a local R
 	$(BIN)/raytao run digits_bayesian results_dir=$(RESULTS)/bayesian
 	$(BIN)/raytao run digits_hyperband results_dir=$(RESULTS)/hyperband
 
-test: $(DEV)  ## fast tests and a Ray smoke test (at most 5 minutes)
+test: $(DEV)  ## fast tests and a Ray smoke test (5 to 8 minutes on two cores)
 	$(BIN)/python -m pytest $(PYTEST_FLAGS) -n $(TEST_WORKERS) --dist loadfile -m "not ($(SLOW))"
 
 integration: $(DEV)  ## the other tests: minutes, kills, GPUs where there are some
