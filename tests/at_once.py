@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-LONGEST_SECONDS: Final = 5.0
-"""Many times what any of it takes on an idle machine: a busy one may take several times as long,
-and what grows without bound takes far longer. How fast things are is measured in benchmarks/."""
+LONGEST_SECONDS: Final = 2.0
+"""Several times what a refusal takes on an idle machine: a busy one takes longer, and what grows
+without bound takes minutes. How fast things are is measured in benchmarks/."""
 
 
 @contextmanager
-def at_once() -> Iterator[None]:
-    """Fail if this process computes for longer than `LONGEST_SECONDS` meanwhile."""
+def at_once(seconds: float = LONGEST_SECONDS) -> Iterator[None]:
+    """Fail if this process computes for longer than ``seconds`` meanwhile."""
     begun = time.process_time()
     yield
-    assert time.process_time() - begun < LONGEST_SECONDS
+    assert time.process_time() - begun < seconds

@@ -120,7 +120,7 @@ def fuzz(
     def attempt(given_input: T) -> None:
         if time.monotonic() > until and outcomes:
             return
-        with at_once(), nothing_is_touched():
+        with at_once(5), nothing_is_touched():
             try:
                 outcome = read(given_input)
             except RaytaoError as error:

@@ -218,7 +218,7 @@ def test_two_hundred_runs_are_listed_in_a_moment(here: Path) -> None:
     for number in range(200):
         (here / "results" / f"run_{number}").mkdir(parents=True)
         (here / "results" / f"run_{number}" / layout.EVENTS).write_bytes(log)
-    with at_once():
+    with at_once(3):
         assert len(list(runs_below(here / "results"))) == 200
 
 

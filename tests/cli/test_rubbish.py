@@ -120,7 +120,7 @@ def test_rubbish_is_answered_with_a_sentence_at_once_and_touches_nothing(
 ) -> None:
     before = everything(around)
     for kind, name in NAMES.items():
-        with at_once():
+        with at_once(5):
             result = CliRunner().invoke(main, [part.replace("@", name) for part in command])
         assert ends_well(result), (kind, result.exception)
         assert result.exit_code in (0, 1, 2, 3), kind
