@@ -1,18 +1,19 @@
-"""A pipe that its reader closes is no error: commands that tell end quietly, runs go on."""
+"""A reader who leaves a pipe or a terminal: commands that tell end quietly, runs go on."""
 
 from __future__ import annotations
 
 import os
+import pty
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 
 from raytao.cli.main import UNHEARD, main
-from raytao.cli.readers import LEFT, mind_readers
+from raytao.cli.readers import LEFT, _Outlet, mind_readers
 from raytao.tao import layout
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "format_2" / "hyperband_done" / "run"
@@ -25,6 +26,16 @@ def reader_left(name: str) -> Iterator[None]:
     os.close(ours)
     # Not by a fixture: pytest sets both streams anew when it calls a test.
     with pytest.MonkeyPatch.context() as patch, os.fdopen(theirs, "w") as stream:
+        patch.setattr(sys, name, stream)
+        yield
+
+
+@contextmanager
+def window_closed(name: str) -> Iterator[None]:
+    """Have a stream of this process be a terminal whose window is closed."""
+    ours, theirs = pty.openpty()
+    with pytest.MonkeyPatch.context() as patch, os.fdopen(theirs, "w") as stream:
+        os.close(ours)
         patch.setattr(sys, name, stream)
         yield
 
@@ -58,12 +69,13 @@ def test_a_command_whose_reader_has_left_ends_without_a_word(
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("gone", [reader_left, window_closed])
 @pytest.mark.parametrize("command", ["run", "resume", "train"])
 def test_what_trains_goes_on_unheard_and_ends_with_its_own_code(
-    command: str, tmp_path: Path
+    command: str, gone: Callable[[str], AbstractContextManager[None]], tmp_path: Path
 ) -> None:
     assert command in UNHEARD
-    with reader_left("stderr"):
+    with gone("stderr"):
         assert code_of(command, tmp_path / "missing.yaml") == 2
 
 
@@ -71,9 +83,12 @@ def test_what_goes_on_unheard_are_commands() -> None:
     assert main.commands.keys() >= set(UNHEARD)
 
 
+@pytest.mark.parametrize("gone", [reader_left, window_closed])
 @pytest.mark.parametrize("name", ["stdout", "stderr"])
-def test_all_that_is_said_to_a_reader_who_left_is_let_go(name: str) -> None:
-    with reader_left(name):
+def test_all_that_is_said_to_a_reader_who_left_is_let_go(
+    name: str, gone: Callable[[str], AbstractContextManager[None]]
+) -> None:
+    with gone(name):
         mind_readers(goes_on=True)
         stream = getattr(sys, name)
         for _ in range(3):
@@ -93,7 +108,26 @@ def test_a_reader_who_stays_gets_every_byte(monkeypatch: pytest.MonkeyPatch) -> 
         assert read.read() == "naïve ? café\n".encode("latin-1")
 
 
-def test_what_is_no_pipe_stays_as_it_is(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_terminal_stays_one() -> None:
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs, "w") as stream, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stderr", stream)
+        mind_readers(goes_on=True)
+        assert sys.stderr.isatty()
+        sys.stderr.write("a line\n")
+        sys.stderr.flush()
+        assert os.read(ours, 99) == b"a line\r\n"
+    os.close(ours)
+
+
+def test_a_device_that_is_full_is_told() -> None:
+    with Path("/dev/full").open("wb", buffering=0) as device:
+        outlet = _Outlet(device.fileno(), goes_on=True)
+        with pytest.raises(OSError, match="No space left"):
+            outlet.write(b"a line\n")
+
+
+def test_what_is_neither_stays_as_it_is(capfd: pytest.CaptureFixture[str]) -> None:
     streams = sys.stdout, sys.stderr
     mind_readers(goes_on=False)
     assert (sys.stdout, sys.stderr) == streams
