@@ -14,6 +14,10 @@ settings.register_profile("ci", derandomize=True, suppress_health_check=[HealthC
 if os.environ.get("CI"):
     settings.load_profile("ci")
 
+# Ray's workers are nice by 15 and get next to nothing while another test keeps the cores busy: a
+# trial of half a second then takes a minute. Whatever Ray is started below here is fair to all.
+os.environ.setdefault("RAY_worker_niceness", "0")
+
 TIMEOUTS = {"integration": 900, "chaos": 900, "gpu": 900, "ray": 120}
 """Seconds by marker, the first that fits; a test without one has the 30 s of pyproject.toml."""
 

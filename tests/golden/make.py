@@ -95,10 +95,10 @@ def killed(run: str, results: Path, *, epochs: int, lose: bool = False) -> None:
     """
     process = driver.start("run", _run_file(run, results), cwd=Path.cwd())
     if lose:
-        driver.wait_until(lambda: len(_events(results, Reported)) >= 1, 90, "an epoch")
+        driver.wait_until(lambda: len(_events(results, Reported)) >= 1, "an epoch")
         os.kill(_events(results, Placed)[-1].pid, signal.SIGKILL)
-        driver.wait_until(lambda: bool(_events(results, Lost)), 90, "the loss of a worker")
-    driver.wait_until(lambda: len(_events(results, Reported)) >= epochs, 90, f"{epochs} epochs")
+        driver.wait_until(lambda: bool(_events(results, Lost)), "the loss of a worker")
+    driver.wait_until(lambda: len(_events(results, Reported)) >= epochs, f"{epochs} epochs")
     family = driver.family(process.pid)
     process.kill()
     process.wait()

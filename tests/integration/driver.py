@@ -17,6 +17,8 @@ from raytao.tao import layout
 
 RAYS_AGENTS = {"ray::DashboardAgent", "ray::RuntimeEnvAgent"}
 RAYTAO = (sys.executable, "-m", "raytao")
+LONG = 300.0
+"""Seconds after which what has not come is taken for a hang: other tests run beside this one."""
 
 
 def command(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -42,7 +44,7 @@ def records(results: Path) -> list[Record]:
     return read_log(LocalStore(results), layout.EVENTS)
 
 
-def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = LONG) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"waited {seconds} s for {what}"

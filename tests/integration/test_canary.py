@@ -22,7 +22,7 @@ from raytao.runs.state import Phase
 from raytao.setup.folder import read_state
 from raytao.testing import toy
 
-pytestmark = [pytest.mark.ray, pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.ray, pytest.mark.integration]
 
 HERE = Path(__file__).parent
 CANARY = "cAn4ry/+bird"

@@ -23,7 +23,7 @@ from raytao.runs.store import LocalStore
 from raytao.tao import layout
 from raytao.trials.provenance import read_provenance
 
-pytestmark = [pytest.mark.ray, pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.ray, pytest.mark.integration]
 
 RANDOM = {"name": "random", "max_recommendations": 2}
 EPOCHS = 20
@@ -66,8 +66,8 @@ def under_way() -> Iterator[Drive]:
         before = reports(run) if run.results.exists() else 0
         process = driver.start(*arguments, cwd=run.folder)
         started.append(process)
-        driver.wait_until(lambda: reports(run) >= before + 2, 90, "two more epochs")
-        driver.wait_until(lambda: bool(run.trainers()), 20, "a trainer")
+        driver.wait_until(lambda: reports(run) >= before + 2, "two more epochs")
+        driver.wait_until(lambda: bool(run.trainers()), "a trainer")
         return process
 
     yield drive
@@ -97,7 +97,6 @@ def kept_by(run: Run) -> Kept:
     return {n: (own.epochs_trained, begun(run, n)) for n, own in found.items() if own is not None}
 
 
-@pytest.mark.timeout(300)  # two starts of Ray's workers and 40 epochs, beside other tests
 @pytest.mark.parametrize("network", ["awk_sgd", "torchrun"])
 def test_nothing_is_left_of_a_run_that_is_interrupted_and_then_killed(
     network: str, address: str, under_way: Drive, tmp_path: Path
@@ -114,7 +113,7 @@ def test_nothing_is_left_of_a_run_that_is_interrupted_and_then_killed(
     killed = under_way(run, "resume", "results")
     killed.kill()
     killed.wait()
-    driver.wait_until(lambda: not run.trainers(), LATEST, "the trainers' end")
+    driver.wait_until(lambda: not run.trainers(), "the trainers' end", LATEST)
     known.append(kept_by(run))
 
     result = run("resume", "results")

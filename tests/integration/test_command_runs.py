@@ -24,7 +24,7 @@ from raytao.spec import Document
 from raytao.tao import layout
 from raytao.tao.status import Status, read_status
 
-pytestmark = [pytest.mark.ray, pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.ray, pytest.mark.integration]
 
 HYPERBAND = {"name": "hyperband", "R": 9, "nu": 3, "epoch_multiplier": 1, "mode": "sync"}
 WHOLE = Counter({1: 6, 3: 4, 9: 2})

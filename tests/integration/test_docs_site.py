@@ -17,7 +17,7 @@ import raytao
 from raytao.cli.main import main
 from raytao.setup.settings import Settings
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.integration
 
 ROOT = Path(raytao.__file__).parents[1]
 

@@ -165,7 +165,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     (start,) = readme("RAY_FAKE_CLUSTER")
     with started(tmp_path_factory.mktemp("user"), start) as made:
         status = f"ray status --address={made.gcs}"
-        driver.wait_until(lambda: " 1 worker" in made.sh(status).stdout, 90, "the worker")
+        driver.wait_until(lambda: " 1 worker" in made.sh(status).stdout, "the worker")
         yield made
 
 
@@ -226,7 +226,7 @@ def test_a_stopped_job_goes_on_and_a_finished_one_stays(cluster: Cluster) -> Non
     run.write_text(f"{RUN}results_dir: {results}\n")
     command = f"raytao run {run} --resume auto"
     assert cluster.submit(command, "--no-wait --submission-id first").returncode == 0
-    driver.wait_until(lambda: len(reports(results)) >= 6, 120, "six epochs")
+    driver.wait_until(lambda: len(reports(results)) >= 6, "six epochs")
     assert cluster.sh("ray job stop first").returncode == 0
     assert "Job 'first' was stopped" in cluster.sh("ray job status first").stdout
     assert f"go on with: raytao resume {results}" in cluster.sh("ray job logs first").stdout

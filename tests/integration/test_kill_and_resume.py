@@ -47,7 +47,7 @@ def kill_after(
     count: int, process: subprocess.Popen[bytes], results: Path
 ) -> list[psutil.Process]:
     """kill -9 once ``count`` epochs are in the log; return Ray's agents, which die later."""
-    driver.wait_until(lambda: len(reports(results)) >= count, 90, f"{count} epochs")
+    driver.wait_until(lambda: len(reports(results)) >= count, f"{count} epochs")
     processes = driver.family(process.pid)
     agents = [p for p in processes if driver.is_rays_agent(p)]
     process.kill()
@@ -123,12 +123,14 @@ def test_a_killed_run_ends_as_if_it_had_not_been_killed(
 def test_an_interrupted_run_says_how_to_go_on(
     number: signal.Signals, code: int, tmp_path: Path
 ) -> None:
-    (tmp_path / "run.yaml").write_text(BAYESIAN)
+    # Long enough that it has not ended when a second raytao has started, looked and gone.
+    (tmp_path / "run.yaml").write_text(BAYESIAN.replace("train.sleep: 0.3", "train.sleep: 1.5"))
     process = driver.start("run", "run.yaml", cwd=tmp_path)
-    driver.wait_until(lambda: len(reports(tmp_path / "results")) >= 2, 90, "two epochs")
+    driver.wait_until((tmp_path / "results" / layout.EVENTS).exists, "the run's log")
     second = driver.command("resume", "results", cwd=tmp_path)
     assert second.returncode == 2
     assert "another raytao is running" in second.stderr
+    driver.wait_until(lambda: len(reports(tmp_path / "results")) >= 2, "two epochs")
     processes = driver.family(process.pid)
     process.send_signal(number)
     assert process.wait(30) == code

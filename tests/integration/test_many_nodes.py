@@ -25,7 +25,7 @@ from raytao.runs.store import LocalStore
 from raytao.tao import layout
 from raytao.trials.provenance import read_provenance
 
-pytestmark = [pytest.mark.ray, pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.ray, pytest.mark.integration]
 
 RUN = """
 network: toy
@@ -90,7 +90,7 @@ class Run:
             assert self.process.poll() is None, self.said
             return condition()
 
-        driver.wait_until(met, 90, what)
+        driver.wait_until(met, what)
 
     def finish(self) -> RunState:
         assert self.process.wait(180) == 0, self.said

@@ -28,7 +28,7 @@ from raytao.trials.messages import Broken, Ended, EpochDone, Event, FailureKind,
 from raytao.trials.provenance import read_provenance
 from raytao.tune.spanning import SpanningSupervisor
 
-pytestmark = [pytest.mark.ray, pytest.mark.integration, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.ray, pytest.mark.integration]
 
 MARK = ("RAYTAO_TEST_MARK", uuid.uuid4().hex)
 
@@ -99,7 +99,7 @@ def test_a_killed_rank_costs_no_epoch_and_the_run_is_completed(tmp_path: Path) -
     results = tmp_path / "results"
 
     def sabotage() -> int:
-        driver.wait_until(lambda: trained(results, 0) >= 2, 120, "two epochs")
+        driver.wait_until(lambda: trained(results, 0) >= 2, "two epochs")
         known = trained(results, 0)
         (rank_1,) = ranks_above_0()
         rank_1.kill()
@@ -122,7 +122,7 @@ def test_a_killed_rank_costs_no_epoch_and_the_run_is_completed(tmp_path: Path) -
     counted = times_trained(results, 0)
     assert list(counted) == list(range(1, 41))
     assert all(counted[epoch] == 1 for epoch in range(1, known.result() + 1))
-    driver.wait_for_the_end_of(ours("raytao.trials.nursery"), 20)
+    driver.wait_for_the_end_of(ours("raytao.trials.nursery"), 30)
 
 
 def groups() -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ import pytest
 from raytao.runs.events import Placed
 from raytao.runs.state import Phase, RunState
 
-pytestmark = [pytest.mark.ray, pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.ray, pytest.mark.integration]
 
 NAMES = ("alpha", "beta", "gamma")
 PORT = 6379
@@ -93,7 +93,7 @@ def network(scratch: Path) -> Iterator[list[Machine]]:
             undo.callback(holder.wait)
             undo.callback(holder.kill)
             machine = Machine(name, f"10.231.77.{number}", holder.pid)
-            driver.wait_until(partial(_is_apart, holder.pid), 20, "namespaces")
+            driver.wait_until(partial(_is_apart, holder.pid), "namespaces")
             sh(f"ip link add v{number}{tag} type veth peer name eth0 netns {holder.pid}")
             sh(f"ip link set v{number}{tag} master {bridge} up")
             machine.sh(f"ip addr add {machine.ip}/24 dev eth0")
@@ -128,7 +128,7 @@ def ray_on(machines: list[Machine], scratch: Path) -> Iterator[None]:
             undo.callback(node.wait)
             undo.callback(node.terminate)  # ends its node in order
             if machine is head:
-                driver.wait_until(lambda: _listens(head), 90, "the head")
+                driver.wait_until(lambda: _listens(head), "the head")
         yield
 
 
@@ -165,7 +165,7 @@ def test_a_run_trains_on_three_machines_with_addresses_of_their_own(
         done = subprocess.run(status, env=env, capture_output=True, text=True, check=False)
         return done.stdout.count("node_")
 
-    driver.wait_until(lambda: nodes() == len(NAMES), 90, "all nodes")
+    driver.wait_until(lambda: nodes() == len(NAMES), "all nodes")
     done = subprocess.run(
         head.command(*driver.RAYTAO, "run", str(file)),
         env=ENV,

@@ -132,14 +132,14 @@ def test_a_function_of_a_cell_outlives_interrupts_and_kernels(
     cell = f"BRAIN = {brain!r}\n{CELL}"
     assert answer(client, client.execute(cell))["status"] == "ok"
     fit = client.execute("search.fit()")
-    wait_until(lambda: epochs() >= 3, seconds=120, what="three epochs")
+    wait_until(lambda: epochs() >= 3, "three epochs")
     manager.interrupt_kernel()
     stopped = answer(client, fit)
     assert (stopped["status"], stopped["ename"]) == ("error", "KeyboardInterrupt")
     assert raytao.open(run).status == "Interrupted"
 
     client.execute("search.fit(resume=True)")
-    wait_until(lambda: epochs() >= 15, seconds=120, what="fifteen epochs")
+    wait_until(lambda: epochs() >= 15, "fifteen epochs")
     manager.restart_kernel(now=True)  # SIGKILL: the function is gone with the kernel
     client.wait_for_ready(timeout=60)
     without = answer(client, client.execute("import raytao; raytao.open('run').resume()"))

@@ -55,8 +55,7 @@ def test_an_own_function_is_tuned_killed_and_brought_again(brain: str, tmp_path:
     first = script(parts, brain)
     wait_until(
         lambda: sum(isinstance(r.event, Reported) for r in records(parts)) > 12,
-        seconds=120,
-        what="a dozen epochs",
+        "a dozen epochs",
     )
     os.killpg(first.pid, signal.SIGKILL)
     first.communicate()

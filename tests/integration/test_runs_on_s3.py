@@ -69,7 +69,7 @@ def test_a_killed_run_goes_on_from_a_machine_that_knows_nothing_of_it(
     monkeypatch.setenv("HOME", str(first))
     process = driver.start(*asked, cwd=first)
     try:
-        driver.wait_until(lambda: state_of(s3_address).epochs >= 2, 110, "two epochs")
+        driver.wait_until(lambda: state_of(s3_address).epochs >= 2, "two epochs")
         _is_seen_from_outside(s3_address, process.pid, second, asked)
         processes = driver.family(process.pid)
     finally:

@@ -136,7 +136,7 @@ def stopped_and_mended(trouble: Trouble, place: Path) -> str:
     results = place / "disk" / "results"
     run = driver.start("run", "run.yaml", cwd=place)
     processes = driver.family(run.pid)
-    driver.wait_until(lambda: len(reports(results)) >= 4, 90, "four epochs")
+    driver.wait_until(lambda: len(reports(results)) >= 4, "four epochs")
     processes = [*processes, *driver.family(run.pid)]
     agents = [process for process in processes if driver.is_rays_agent(process)]
     trouble.begin(run, results)

@@ -176,7 +176,7 @@ def test_the_same_submission_is_one_job_and_goes_on_after_a_stop(cluster: Head) 
     assert joined["id"] == begun["id"]
     assert "attached to" in second.stdout
     job = str(begun["id"])
-    driver.wait_until(lambda: len(reports(results)) >= 3, 120, "three epochs")
+    driver.wait_until(lambda: len(reports(results)) >= 3, "three epochs")
     look_away(cluster, job)
     stopped = cluster.raytao("jobs", "stop", job)
     assert stopped.returncode == 0, stopped.stdout

@@ -78,7 +78,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (folder / "run.yaml").write_text(RUN)
     results = folder / "results"
     process = driver.start("run", "run.yaml", cwd=folder)
-    driver.wait_until(lambda: epochs(results) >= 15, 200, "fifteen epochs")
+    driver.wait_until(lambda: epochs(results) >= 15, "fifteen epochs")
     family = driver.family(process.pid)
     agents = [p for p in family if driver.is_rays_agent(p)]
     process.kill()
@@ -203,7 +203,7 @@ class Server:
             self._process = subprocess.Popen(
                 self._command, cwd=self._folder, stdout=log, stderr=log, start_new_session=True
             )
-        driver.wait_until(self._answers, 120, "MLflow's server")
+        driver.wait_until(self._answers, "MLflow's server")
 
     def kill(self) -> None:
         assert self._process is not None
@@ -229,7 +229,7 @@ def test_a_server_that_is_killed_in_the_middle_is_told_afterwards_what_it_missed
     (tmp_path / "run.yaml").write_text(RUN)
     server.start()
     process = driver.start("run", "run.yaml", cwd=tmp_path)
-    driver.wait_until(lambda: epochs(results) >= 8, 200, "eight epochs")
+    driver.wait_until(lambda: epochs(results) >= 8, "eight epochs")
     server.kill()
     assert process.wait(200) == 0
     state = read_state(results)

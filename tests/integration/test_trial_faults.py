@@ -28,7 +28,7 @@ from raytao.trials.provenance import read_provenance
 from raytao.tune import launch
 from raytao.tune.watchdog import Watchdog
 
-pytestmark = [pytest.mark.ray, pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.ray, pytest.mark.integration]
 
 NURSERY = "raytao.trials.nursery"
 MARK = ("RAYTAO_TEST_MARK", uuid.uuid4().hex)
@@ -90,7 +90,7 @@ class Run:
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[Run]:
     yield Run(tmp_path)
-    driver.wait_for_the_end_of(ours(), 20)
+    driver.wait_for_the_end_of(ours(), 30)
 
 
 def ours() -> list[psutil.Process]:
@@ -138,7 +138,7 @@ def meanwhile(act: Callable[[], None]) -> Iterator[None]:
     thread = threading.Thread(target=attempt, daemon=True)
     thread.start()
     yield
-    thread.join(60)
+    thread.join(driver.LONG)
     assert not thread.is_alive()
     if errors:
         raise errors[0]
@@ -156,13 +156,13 @@ def test_a_trial_whose_process_is_killed_goes_on_from_its_checkpoint(
     known: list[int] = []
 
     def sabotage() -> None:
-        driver.wait_until(lambda: run.durable() >= 3, 60, "three epochs")
+        driver.wait_until(lambda: run.durable() >= 3, "three epochs")
         workers = staff()
         assert len(workers["helpers"]) == 2
         known.append(run.durable())
         kill(workers[victim])
         orphans = [p for office in ("trainer", "helpers") for p in workers[office]]
-        driver.wait_for_the_end_of(orphans, 10)
+        driver.wait_for_the_end_of(orphans, 30)
 
     with meanwhile(sabotage):
         result = run(1, "set: {train.sleep: 0.4, train.num_epochs: 8}")
@@ -179,7 +179,7 @@ def test_a_trial_whose_process_is_killed_goes_on_from_its_checkpoint(
 
 def test_a_trial_survives_the_end_of_its_helpers(run: Run) -> None:
     def sabotage() -> None:
-        driver.wait_until(lambda: run.durable() >= 1, 60, "an epoch")
+        driver.wait_until(lambda: run.durable() >= 1, "an epoch")
         kill(staff()["helpers"])
 
     with meanwhile(sabotage):
@@ -292,7 +292,7 @@ def test_an_actor_that_was_stopped_is_given_up_by_the_driver(
     impatient(monkeypatch)
 
     def sabotage() -> None:
-        driver.wait_until(lambda: run.durable() >= 2, 60, "two epochs")
+        driver.wait_until(lambda: run.durable() >= 2, "two epochs")
         for process in staff()["actor"]:
             process.suspend()
 
@@ -317,7 +317,7 @@ def test_an_attempt_that_was_given_up_and_wakes_changes_nothing(
     sleepers: list[psutil.Process] = []
 
     def sabotage() -> None:
-        driver.wait_until(lambda: run.durable() >= 2, 60, "two epochs")
+        driver.wait_until(lambda: run.durable() >= 2, "two epochs")
         for office in staff().values():
             for process in office:
                 process.suspend()
@@ -336,7 +336,7 @@ def test_an_attempt_that_was_given_up_and_wakes_changes_nothing(
     for process in sleepers:
         with suppress(psutil.NoSuchProcess):
             process.resume()
-    driver.wait_for_the_end_of(sleepers, 10)
+    driver.wait_for_the_end_of(sleepers, 30)
     assert files(run.results / layout.experiment(0)) == before
     (lost,) = [event for event in run.events if isinstance(event, Lost)]
     trial = run.state.trials[0]
