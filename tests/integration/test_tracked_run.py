@@ -130,7 +130,10 @@ def test_every_recommendation_is_a_child_that_holds_each_epoch_once(
         assert values(client, child) == val_acc(trial)
 
 
-def test_the_best_models_files_are_artefacts_of_the_parent(results: Path, tmp_path: Path) -> None:
+def test_the_best_models_files_are_artefacts_of_the_parent(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # to download, MLflow makes an empty database where one stands
     client, parent, _ = runs(results)
     best = read_state(results).incumbent
     assert best is not None
