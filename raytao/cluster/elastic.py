@@ -121,6 +121,19 @@ class Elastic:
         with suppress(RayError):
             self._set(controller)
 
+    def asked(self, trial: int, request: ResourceRequest) -> None:
+        """Say if a trial was not foreseen and asks for more than any node has: it has to wait."""
+        if request in self._requests:
+            return
+        with suppress(RayError):
+            missing = lacking(self._there()[1], request)
+            if missing and (self._scaler is None or self._scaler.lacks(request)):
+                self._say(
+                    f"recommendation {trial} waits for a larger node: it asks for {request}, but "
+                    f"{missing}, and {self._added()}; add one, or stop the run "
+                    "and resume it with less under resources"
+                )
+
     def _set(self, controller: Controller) -> None:
         crowded = self.crowded
         controller.slots = self.slots(busy=None if controller.hungry else controller.state.busy)
@@ -134,15 +147,19 @@ class Elastic:
 
     def _room(self) -> Room:
         """What the nodes have room for; those that are about to leave count as gone."""
-        gone = leaving()
-        there = [n for n in ray.nodes() if n["Alive"] and n["NodeID"] not in gone]
-        ids = tuple(node["NodeID"] for node in there)
+        ids, nodes = self._there()
         if self._seen is None or self._seen[0] != ids:
-            nodes = [(n["Resources"], n["Labels"]) for n in there]
             fixed = tuple(node for node in nodes if HEAD in node[0])
             now = most_at_once(nodes, self._requests)
             self._seen = ids, Room(now, self._later(fixed, now))
         return self._seen[1]
+
+    @staticmethod
+    def _there() -> tuple[tuple[str, ...], list[Node]]:
+        gone = leaving()
+        there = [n for n in ray.nodes() if n["Alive"] and n["NodeID"] not in gone]
+        ids = tuple(node["NodeID"] for node in there)
+        return ids, [(n["Resources"], n["Labels"]) for n in there]
 
     def _later(self, fixed: tuple[Node, ...], now: int) -> int | None:
         if self._scaler is None:
@@ -151,9 +168,11 @@ class Elastic:
         return None if added is None else most_at_once([*fixed, *added], self._requests)
 
     def _waiting(self) -> str:
-        added = "nothing will add one" if self._scaler is None else str(self._scaler)
         asks = self._requests[0]
-        return f"waiting for a worker: a trial asks for {asks}; no node has room, {added}"
+        return f"waiting for a worker: a trial asks for {asks}; no node has room, {self._added()}"
+
+    def _added(self) -> str:
+        return "nothing will add one" if self._scaler is None else str(self._scaler)
 
 
 def most_at_once(nodes: Sequence[Node], requests: Sequence[ResourceRequest]) -> int:

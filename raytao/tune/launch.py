@@ -32,6 +32,7 @@ from raytao.runs.opening import open_run
 from raytao.runs.owner import Ownership, OwnershipLost, Say
 from raytao.runs.patience import Patience, PatientStore
 from raytao.runs.place import Place, is_there, store_at
+from raytao.runs.resources import ResourceRequest
 from raytao.runs.retries import Retries
 from raytao.runs.state import RunState
 from raytao.runs.store import Store, StoreError
@@ -198,8 +199,13 @@ def _work(
     """Train until nothing is left to do, and leave a folder that shows how far it came."""
     exporter = exporter_of(setup, store, controller)
     chapters = Chapters(setup, controller.state)
-    jobs = job_maker(chapters, setup.settings.resources, setup.results.resolve())
+    job_of = job_maker(chapters, setup.settings.resources, setup.results.resolve())
     plan = controller.brain.plan()
+
+    def jobs(work: Work) -> Job:
+        job = job_of(work)
+        elastic.asked(job.trial, ResourceRequest.from_json(job.resources))
+        return job
 
     def show(*, now: bool = False) -> None:
         ownership.check()

@@ -169,6 +169,32 @@ def test_a_request_that_can_never_be_met_is_refused(
         assert "the most on one is 1" in str(no.value)
 
 
+LARGE = ResourceRequest(cpus=40)
+
+
+def test_a_trial_too_large_for_every_node_that_was_not_foreseen_is_told(nodes: Nodes) -> None:
+    watched = nodes.watched()
+    watched.asked(1, CPU)
+    watched.asked(7, LARGE)
+    assert nodes.said == [
+        "recommendation 7 waits for a larger node: it asks for 40 CPUs, but no node has 40 CPU "
+        "(the most on one is 1), and nothing will add one; add one, or stop the run and "
+        "resume it with less under resources"
+    ]
+
+
+def test_a_trial_that_was_not_foreseen_and_may_get_its_node_is_not_told_of(nodes: Nodes) -> None:
+    nodes.there["a"] = {"CPU": 64.0}
+    nodes.watched().asked(7, LARGE)
+    del nodes.there["a"]
+    large = Autoscaler((NodeType("large", {"CPU": 64.0}, {}, 1),), most=1)
+    nodes.watched(scaler=large).asked(7, LARGE)
+    nodes.watched(scaler=Autoscaler()).asked(7, LARGE)
+    assert nodes.said == []
+    nodes.watched(scaler=GPUS).asked(7, LARGE)
+    assert len(nodes.said) == 1
+
+
 def test_an_autoscaler_that_does_not_say_how_far_it_goes_is_asked_for_twice_what_is_there(
     nodes: Nodes, controller: Controller
 ) -> None:
