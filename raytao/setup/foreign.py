@@ -10,13 +10,13 @@ from typing import Final
 
 from raytao.errors import SettingsError, Where
 from raytao.runs.state import RunState
-from raytao.setup.direction import natural
 from raytao.setup.findings import Finding, Findings
 from raytao.setup.setup import Setup
 from raytao.spec import Document, reachable
 from raytao.tao.card import Card
 from raytao.tao.foreign.folder import ForeignRun, read_foreign, recommendation
 from raytao.tao.foreign.state import state_of
+from raytao.tao.metric_names import natural
 from raytao.types import Direction, Json
 
 MINIMIZED: Final = frozenset({"loss", "evaluation_cost"})

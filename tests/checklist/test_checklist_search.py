@@ -19,7 +19,6 @@ from raytao.runs.log import read_log
 from raytao.runs.state import Phase, RunState
 from raytao.runs.store import MemoryStore, Store
 from raytao.setup.changes import enter
-from raytao.setup.direction import natural
 from raytao.setup.folder import claim
 from raytao.setup.places import Places
 from raytao.setup.reopen import moved
@@ -27,6 +26,7 @@ from raytao.setup.resolve import resolve_values
 from raytao.setup.setup import Setup
 from raytao.spec import Document
 from raytao.tao import layout
+from raytao.tao.metric_names import natural
 from raytao.testing.folder_run import Conditions, Sight, run_in_folder
 from raytao.types import Direction, Json
 

@@ -6,40 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from raytao.setup.direction import LARGER_IS_BETTER, SMALLER_IS_BETTER, doubt, inferred, natural
+from raytao.setup.direction import doubt, inferred
 from raytao.setup.resolve import resolve
+from raytao.tao.metric_names import natural
 from raytao.types import Direction
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("map", "val_mAP50", "bbox_mAP@0.5", "top5", "val/f1", "iou", "R2", "accuracy.top1"),
-        *("val_3DIoU", "hmean", "cmc_rank_1", "val_mAcc", "val_dpq_averages_epoch", "mean_r2"),
-    ],
-)
-def test_larger_is_better(name: str) -> None:
-    assert natural(name) is Direction.MAXIMIZE
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("loss", "val-loss", "valloss", "map_loss", "rmse", "val_error_rate", "wer"),
-        *("evaluation_cost ", "fid50k_full", "val/t2i_MedR", "test/i2t_MeanR", "val/abs_rel"),
-        *("absrel", "sq_rel", "img_bbox_NuScenes/mATE"),
-    ],
-)
-def test_smaller_is_better(name: str) -> None:
-    assert natural(name) is Direction.MINIMIZE
-
-
-@pytest.mark.parametrize(
-    "name", ["kpi", "value", "mapping", "lossless", "x1", "rel", "abs", "", "val/d1"]
-)
-def test_other_names_tell_nothing(name: str) -> None:
-    assert natural(name) is None
-    assert doubt(name, Direction.MINIMIZE) == ()
+def test_nobody_doubts_a_direction_that_a_name_tells_nothing_of() -> None:
+    assert natural("kpi") is None
+    assert doubt("kpi", Direction.MINIMIZE) == doubt("kpi", Direction.MAXIMIZE) == ()
 
 
 @pytest.mark.parametrize(
@@ -53,10 +28,6 @@ def test_what_is_inferred_is_told_with_the_way_to_say_otherwise(
     assert inferred_direction.value == direction
     assert note.startswith(f"{name} will be {direction}d, to judge by its name")
     assert f"'direction': '{other}'" in note
-
-
-def test_no_word_means_both() -> None:
-    assert not SMALLER_IS_BETTER & LARGER_IS_BETTER
 
 
 def test_a_run_against_its_metrics_name_has_a_note(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ what was changed.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -29,6 +28,7 @@ from raytao.tao.core.package import (
     networks,
     refused,
 )
+from raytao.tao.metric_names import natural
 from raytao.types import Direction, Json
 
 _EPOCH_KEYS: Final = (
@@ -50,13 +50,6 @@ _OTHER_ACTIONS: Final = ("distill", "quantize")
 _ACTIONS: Final = ("evaluate", "inference", "export", "gen_trt_engine", "prune", "dataset_convert")
 """The actions of networks that the service does not serve; of the others it lists them."""
 
-_SMALLER: Final = re.compile(
-    r"loss|evaluation_cost|fid50k|MedR$|MeanR$|abs_rel$|rmse$|(^|[_/ ])[cw]er$"
-)
-_LARGER: Final = re.compile(
-    r"[aA]cc(uracy)?(_\d+)?$|AP(@?[\d-]+)?$|I[oO]U$|AUC$|R@\d+$|precision$|recall$|hmean$|hota$"
-    r"|rank_\d+$|reward_avg$|f1_score$|/d\d$|_[PR]$"
-)
 _SELECTED: Final = ("model.num_select", "model.num_queries")
 """More queries are selected than there are: the model fails. TAO's own rule against it."""
 
@@ -171,19 +164,13 @@ def _metrics(network: CoreNetwork) -> tuple[str, dict[str, Direction], list[str]
     told = network.told("metrics", "monitoring_metric")
     monitored = [told] if isinstance(told, str) else [str(name) for name in told or ()]
     listed = network.told("metrics", "available_metrics")
-    known = [str(name) for name in listed or () if _direction(str(name)) is not None]
+    known = [str(name) for name in listed or () if natural(str(name)) is not None]
     metrics: dict[str, Direction] = {}
     for name in (*monitored, *known):
-        metrics[name] = _direction(name) or Direction.MAXIMIZE
+        metrics[name] = natural(name) or Direction.MAXIMIZE
     turned = [n for n, d in metrics.items() if d is Direction.MINIMIZE and "loss" not in n]
     remarks = [f"{name} is minimized; TAO maximizes all but losses" for name in turned]
     return (monitored[0] if monitored else ""), metrics, remarks
-
-
-def _direction(metric: str) -> Direction | None:
-    if _SMALLER.search(metric):
-        return Direction.MINIMIZE
-    return Direction.MAXIMIZE if _LARGER.search(metric) else None
 
 
 def _no_metric(kpi: str) -> tuple[str, ...]:
