@@ -37,6 +37,16 @@ def hush_this_thread() -> None:
                 handler.addFilter(_Silence(this))
 
 
+def hear_this_thread() -> None:
+    """Undo `hush_this_thread`: a thread that is the user's own says what it says there again."""
+    this = threading.current_thread()
+    for talker in TALKERS:
+        for handler in logging.getLogger(talker).handlers:
+            for one in list(handler.filters):
+                if isinstance(one, _Silence) and one.thread is this:
+                    handler.removeFilter(one)
+
+
 class _Silence(logging.Filter):
     """Stops what MLflow says in one thread; a handler may be that of other packages as well."""
 

@@ -15,6 +15,7 @@ from raytao.setup.setup import Setup
 from raytao.setup.trackers import Tracking as TrackingSettings
 from raytao.tao import layout
 from raytao.tracking.base import Progress, Tracker
+from raytao.tracking.hush import hear_this_thread
 from raytao.tracking.opening import tracker_class
 from raytao.tracking.said import reason_of
 
@@ -114,3 +115,5 @@ def _replay(tracker: Tracker, records: Sequence[Record], place: Place, *, close:
             f"{title} was not told everything of {place}: {reason_of(error)}\n"
             "  the same command again goes on where this ended"
         ) from error
+    finally:
+        hear_this_thread()  # it is a notebook's own

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from raytao.tracking.hush import hush_this_thread
+from raytao.tracking.hush import hear_this_thread, hush_this_thread
 
 
 class Heard(logging.Handler):
@@ -48,3 +48,12 @@ def test_only_what_mlflow_says_in_that_thread_is_hushed(heard: Heard) -> None:
     logging.getLogger("mlflow.tracking").warning("of another thread")
     assert heard.said == ["my_package", "my_package.part", "of another thread"]
     assert len(heard.filters) == 1
+
+
+def test_a_thread_that_is_heard_again_says_everything(heard: Heard) -> None:
+    hush_this_thread()
+    in_a_thread("mlflow")
+    hear_this_thread()
+    logging.getLogger("mlflow").warning("heard again")
+    assert heard.said == ["heard again"]
+    assert len(heard.filters) == 1, "the other thread's silence stays"

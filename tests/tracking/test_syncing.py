@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import subprocess
 import sys
@@ -60,6 +61,14 @@ def sync(*arguments: str | Path) -> tuple[int, str]:
 def test_a_second_sync_tells_nothing(uri: str, untracked: Path) -> None:
     (done,) = sync_run(untracked, [TrackingSettings(name="mlflow", uri=uri)])
     assert done.told == {}
+
+
+def test_whoever_synced_hears_mlflow_again(uri: str, untracked: Path) -> None:
+    sync_run(untracked, [TrackingSettings(name="mlflow", uri=uri)])
+    handlers = logging.getLogger("mlflow").handlers
+    record = logging.LogRecord("mlflow", logging.WARNING, "a notebook", 1, "its own", (), None)
+    assert handlers
+    assert all(handler.filter(record) for handler in handlers)
 
 
 def test_a_copied_run_is_the_same_run(uri: str, results: Path) -> None:
