@@ -15,6 +15,7 @@ from ray.exceptions import AuthenticationError
 from ray.util import get_node_ip_address
 
 from raytao.cluster.capacity import Node, capacity, lacking
+from raytao.cluster.knocking import nobody_at
 from raytao.cluster.local_ray import forget_local_ray, out_of_reach
 from raytao.cluster.nodes import check_nodes
 from raytao.errors import SettingsError
@@ -97,19 +98,26 @@ def _init(where: str) -> None:
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if where == LOCAL:
         options["include_dashboard"] = False
+    silent = nobody_at(where)
+    if silent is not None:
+        raise _no_cluster(where, silent)
     try:
         with out_of_reach():
             ray.init(address=where, **options)
     except (ConnectionError, ValueError) as error:
-        raise SettingsError(
-            f"no Ray cluster answers at {where!r}: {error}",
-            remedy="start one (ray start --head), mend the address, or leave it out to run here",
-        ) from error
+        raise _no_cluster(where, error) from error
     except (AuthenticationError, RuntimeError) as error:
         raise SettingsError(
             f"the Ray cluster at {where!r} refuses this driver: {error}",
             remedy="its token and the cluster's must be one, and so must the versions of both",
         ) from error
+
+
+def _no_cluster(where: str, why: object) -> SettingsError:
+    return SettingsError(
+        f"no Ray cluster answers at {where!r}: {why}",
+        remedy="start one (ray start --head), mend the address, or leave it out to run here",
+    )
 
 
 def _found() -> Cluster:

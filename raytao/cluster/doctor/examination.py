@@ -28,6 +28,7 @@ from raytao.cluster.doctor import (
 from raytao.cluster.doctor.finding import Finding, Node, Severity
 from raytao.cluster.door import NO_HTTP, ask_version, is_server, server_address
 from raytao.cluster.job_server import Job, JobServer
+from raytao.cluster.knocking import nobody_at
 from raytao.cluster.submit import NOT_FOUND, wait
 from raytao.errors import RaytaoError
 from raytao.runs.place import Place
@@ -113,6 +114,9 @@ def _cluster(address: str, wanted: Wanted) -> list[Finding]:
 
     found = authentication.check(platform.node())
     try:
+        silent = nobody_at(address)
+        if silent is not None:
+            raise ConnectionError(silent)
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # noqa: BLE001 - whatever keeps one out is the finding
         what = f"no way into the Ray at {address!r}: {_first_line(error)}"
