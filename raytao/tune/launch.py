@@ -65,6 +65,7 @@ from raytao.tune.lease import (
 from raytao.tune.memory_monitor import deaths_are_survived
 from raytao.tune.moving import Moves
 from raytao.tune.placement import placement_of
+from raytao.tune.telemetry import callbacks_uncounted
 from raytao.tune.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
@@ -336,7 +337,12 @@ def _fit(
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )
-    with _released_when_stopped(), deaths_are_survived(), secrets_kept_back():
+    with (
+        _released_when_stopped(),
+        deaths_are_survived(),
+        secrets_kept_back(),
+        callbacks_uncounted(),
+    ):
         tuner.fit()
 
 

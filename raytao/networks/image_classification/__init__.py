@@ -32,7 +32,6 @@ class ImageClassification(Network):
     preload: ClassVar[tuple[str, ...]] = (
         "torch",
         "torch._dynamo",  # the first optimizer of a process imports it: two seconds a trial
-        "sklearn.datasets",
         "raytao.networks.image_classification.training",
     )
 

@@ -15,6 +15,7 @@ from typing import assert_never
 
 from raytao.errors import SpecError
 from raytao.networks.image_classification import fashion_mnist
+from raytao.networks.image_classification.digits import read_digits
 from raytao.networks.image_classification.folder import (
     LAYOUTS,
     class_names,
@@ -144,12 +145,8 @@ def listing_of(dataset: DatasetSection) -> Listing:
 
 @lru_cache(maxsize=1)
 def _load_digits() -> Data:
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    pixels, labels = bunch.images[:, None].astype("uint8"), bunch.target.astype("int64")
-    images = Images(pixels, labels)
-    pool, test = split(labels, val_split=TEST_SHARE, train_fraction=1.0)
+    images = read_digits()
+    pool, test = split(images.labels, val_split=TEST_SHARE, train_fraction=1.0)
     return Data(DIGITS, DIGITS_STATISTICS, pool=images.chosen(pool), test=images.chosen(test))
 
 
