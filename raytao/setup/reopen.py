@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Final
 
 from raytao.errors import DamagedRun, SettingsError
+from raytao.networks.absent import Absent
 from raytao.networks.base import Network
-from raytao.networks.command import CommandSettings
+from raytao.networks.command import Command, CommandSettings
 from raytao.networks.function import Function
 from raytao.runs.events import Opened
 from raytao.runs.place import Place
@@ -36,7 +37,8 @@ LOG: Final = "the run's log"
 def reopen(opened: Opened, results: Place) -> Setup:
     """Rebuild a run from the first record of its log.
 
-    A run of a user's own function can be looked at; to train it, the function is needed.
+    A run of a user's own function can be looked at; to train it, the function is needed. So can
+    a run whose network is not here: whatever needs the network itself says why.
 
     Raises:
         UserError: if what the run needs is not installed here.
@@ -95,7 +97,31 @@ def _network(opened: Opened, settings: Settings) -> tuple[Network, Card]:
         return network, function_card(own["name"], opened.metric, direction)
     command = opened.setup.get("command")
     known = None if command is None else CommandSettings.model_validate(command)
-    return find_network(settings.network, command=known)
+    try:
+        return find_network(settings.network, command=known)
+    except SettingsError as error:
+        kept = opened.setup.get("card")
+        if kept is None:  # a log of an older raytao
+            raise
+        return _absent(settings.network, known, kept, error)
+
+
+def _absent(
+    name: str, command: CommandSettings | None, kept: Mapping[str, Json], why: SettingsError
+) -> tuple[Network, Card]:
+    """What the log keeps of a network that cannot be found here."""
+    card = Card.from_json(kept)
+    if command is None:
+        absent = Absent(
+            name,
+            why,
+            distributed=kept["distributed"],
+            checkpoint_suffix=kept["checkpoint_suffix"],
+        )
+        return absent, card
+    form, key = card.spec_format, card.epoch_key
+    network = Command(name, command, spec_format=form, horizon_key=key, lacks=why)
+    return network, replace(card, command=command)
 
 
 MOVABLE = (

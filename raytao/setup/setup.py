@@ -153,4 +153,10 @@ class Setup:
         function = self.described_function()
         if function is not None:
             setup["function"] = function
+        else:
+            setup["card"] = {
+                **self.card.to_json(),
+                "distributed": self.network.distributed,
+                "checkpoint_suffix": self.network.checkpoint_suffix,
+            }
         return Opened(setup, self.metric, self.direction.value, raytao.__version__)

@@ -19,13 +19,18 @@ from raytao.networks.base import Network
 from raytao.networks.command import CommandSettings
 from raytao.spec import Document
 from raytao.spec.text import read_file
-from raytao.types import SCORE, Direction
+from raytao.types import SCORE, Direction, Json
 
 if TYPE_CHECKING:
     from raytao.space import Row
 
 CARD: Final = "card.yaml"
 TABLE: Final = "params.csv"
+REMEMBERED: Final = (
+    *("name", "description", "epoch_key", "kpi", "spec_format", "seed_key", "gpus_key"),
+    *("batch_key", "unit", "promotion"),
+)
+"""What a run's log keeps of a card, besides its metrics."""
 
 
 class _CardFile(BaseModel):
@@ -109,6 +114,18 @@ class Card:
     renamed: Mapping[str, str] = field(default_factory=dict)
     mended: tuple[str, ...] = ()
     unverified: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Json]:
+        """What is needed to look at a run, and to end it, where the network is not (any more)."""
+        metrics: Json = {name: direction.value for name, direction in self.metrics.items()}
+        return {**{key: getattr(self, key) for key in REMEMBERED}, "metrics": metrics}
+
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Json]) -> Self:
+        """The card that ``to_json`` kept: without spec, table and command."""
+        known = {key: kept[key] for key in REMEMBERED}
+        metrics = {name: Direction(value) for name, value in kept["metrics"].items()}
+        return cls(**known, metrics=metrics, folder=None)
 
     def default_spec(self) -> Document:
         """The network's own train spec, with comments."""

@@ -36,6 +36,8 @@ class Command(Network):
         spec_format: format of the train spec that the program reads.
         text: the entire train spec as its file is to be written; None: as the mapping says.
         horizon_key: the spec's key for the epochs of a whole training, for ``{horizon}``.
+        lacks: raised by ``check``: what is known of the network is enough to look at its runs
+            only.
     """
 
     name: ClassVar[str] = "command"
@@ -49,6 +51,7 @@ class Command(Network):
         spec_format: str = "yaml",
         text: str | None = None,
         horizon_key: str | None = None,
+        lacks: SettingsError | None = None,
     ) -> None:
         self.title = title
         self.settings = settings
@@ -57,6 +60,7 @@ class Command(Network):
         self._format = spec_format
         self._text = text
         self._horizon_key = horizon_key
+        self._lacks = lacks
 
     @staticmethod
     def of_job(title: str, command: Mapping[str, Json]) -> Command:
@@ -89,8 +93,10 @@ class Command(Network):
 
         Raises:
             SettingsError: for a secret in the spec, which is written to a file; for ``{horizon}``
-                where the spec has no such key.
+                where the spec has no such key; for a network whose folder is not here.
         """
+        if self._lacks is not None:
+            raise self._lacks
         found = secret_of(spec)
         if found is not None:
             raise SettingsError(
