@@ -162,6 +162,11 @@ class Brain(ABC):
     """Settings that say how long the plan is. They may be changed while a run goes on: with
     another value the same trials come in the same order, only more or fewer of them."""
 
+    @property
+    def begins_with_spec(self) -> bool:
+        """Whether trial 0 is the user's own spec, `Task.first`."""
+        return True
+
     @abstractmethod
     def suggest(self, trial: int) -> Suggestion:
         """Answer with a new configuration, numbered ``trial``, or with Wait or Done.

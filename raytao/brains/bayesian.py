@@ -68,9 +68,14 @@ class Bayesian(FullLength):
     def __init__(self, task: Task, settings: BayesianSettings) -> None:
         super().__init__(task, settings)
         self._compat = settings.compat
-        if self._compat is not None:
+        if not self.begins_with_spec:
             self._given = task.initial
         self._settings = settings
+
+    @property
+    def begins_with_spec(self) -> bool:
+        """TAO's search never trains the user's own spec (TAO facts §2.3)."""
+        return self._compat is None
 
     @cached_property
     def _proposer(self) -> Proposer:

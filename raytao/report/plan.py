@@ -77,9 +77,11 @@ def _beginning(setup: Setup) -> list[str]:
     if not setup.given.initial:
         return []
     own = setup.space.of_spec(setup.spec.plain())
-    first = begun_with(setup.opened().setup)
-    lines = ["begins with", f"  0  {first.why if first is MIDDLE else first.name}"]
-    for number, one in enumerate(setup.given.initial, start=1):
+    lines, spec_first = ["begins with"], setup.new_brain().begins_with_spec
+    if spec_first:
+        first = begun_with(setup.opened().setup)
+        lines.append(f"  0  {first.why if first is MIDDLE else first.name}")
+    for number, one in enumerate(setup.given.initial, start=int(spec_first)):
         changed = (f"{k} {v}" for k, v in one.params.items() if own.get(k) != v)
         lines += [f"  {number}  {one.why}", f"     {', '.join(changed)}"]
     return lines

@@ -81,10 +81,12 @@ def _meaning(setup: Setup) -> tuple[object, ...]:
 
 
 def _refuse_too_many(setup: Setup, place: Places) -> None:
-    asked, room = 1 + len(setup.given.initial), _room(setup)
-    if asked > room:
+    given, room = len(setup.given.initial), _room(setup)
+    own = setup.new_brain().begins_with_spec
+    if given + own > room:
+        these = f"{given} configurations to begin with are "
         raise SettingsError(
-            f"your spec and {asked - 1} configurations to begin with are {asked}, and brain "
+            f"{f'your spec and {these}{given + 1}' if own else f'{these}asked for'}, and brain "
             f"{setup.brain_class.name!r} plans {room} recommendations",
             where=place(["initial" if setup.settings.warm_start is None else "warm_start"]),
             remedy="plan more of them, or begin with fewer (initial, warm_start.best)",

@@ -41,7 +41,8 @@ def read_initial(
 ) -> tuple[tuple[Initial, ...], tuple[str, ...]]:
     """The configurations of ``initial``, and what the user should know of them.
 
-    One that is the user's own spec, or that was named before, is left out and told.
+    One that is trained anyway as the user's own spec, or that was named before, is left out and
+    told.
 
     Args:
         setup: the run, complete but for these.
@@ -54,7 +55,9 @@ def read_initial(
     entries = setup.settings.initial
     found: list[Initial] = []
     notes: list[str] = []
-    known = {_key(setup.space.of_spec(setup.spec.plain())): "your own spec"}
+    known: dict[tuple[tuple[str, str], ...], str] = {}
+    if setup.new_brain().begins_with_spec:
+        known[_key(setup.space.of_spec(setup.spec.plain()))] = "your own spec"
     for number, written in enumerate(entries, start=1):
         entry = _entry(written, number, folder, place, setup.card.spec_format)
         params = params_of(setup, entry)

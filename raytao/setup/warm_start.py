@@ -109,7 +109,9 @@ def _portfolio(
     setup: Setup, runs: Sequence[Earlier], size: int, given: Sequence[Initial]
 ) -> tuple[Initial, ...]:
     space = setup.space
-    taken = [space.of_spec(setup.spec.plain()), *(one.params for one in given)]
+    taken = [one.params for one in given]
+    if setup.new_brain().begins_with_spec:
+        taken.append(space.of_spec(setup.spec.plain()))
     near = _Nearness(space)
     candidates: dict[str, Candidate] = {}
     for number, run in enumerate(runs):

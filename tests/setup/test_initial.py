@@ -12,7 +12,9 @@ import raytao
 from raytao.brains.base import Task
 from raytao.brains.random import Random
 from raytao.errors import UserError
+from raytao.report.plan import plan_text
 from raytao.setup.resolve import resolve
+from raytao.setup.schedule import forecast
 from raytao.setup.setup import Setup
 from raytao.space import Bool, Condition, Float, Int, Space
 from raytao.types import Params, Start
@@ -97,6 +99,24 @@ def test_one_configuration_is_trained_once(make: Make) -> None:
         "same as your own spec: it is trained once",
         "same as initial 2: it is trained once",
     ]
+
+
+@pytest.mark.parametrize("compat", ["tao5", "tao7"])
+def test_taos_search_trains_the_users_own_spec_where_it_is_asked_for(
+    compat: str, make: Make
+) -> None:
+    brain = f"brain: {{name: bayesian, compat: {compat}, max_recommendations: 2}}"
+    setup = make("  - model.x: 0.5", "  - model.x: 0.125", brain)
+    assert params(setup) == [OWN, {**OWN, "model.x": 0.125}]
+    assert not [note for note in setup.notes if "trained once" in note]
+    begun = [setup.new_brain().suggest(0)]
+    assert [dict(start.params) for start in begun if isinstance(start, Start)] == [OWN]
+    said = plan_text(setup, forecast(setup))
+    assert "0  initial 1 of 2" in said
+    assert "1  initial 2 of 2" in said
+    assert "  2  " not in said
+    caught = refused(make, *(f"  - model.x: 0.{n}" for n in (1, 2, 3)), brain)
+    assert "3 configurations to begin with are asked for" in str(caught)
 
 
 @pytest.mark.parametrize(
