@@ -95,11 +95,20 @@ class TrainContext(Protocol):
         A checkpoint is needed at ``stop_epoch`` and wherever ``is_best``.
         """
 
-    def report(self, epoch: int, metrics: Mapping[str, float]) -> None:
+    def report(
+        self, epoch: int, metrics: Mapping[str, float], *, seconds: float | None = None
+    ) -> None:
         """Tell the metrics after ``epoch``; once for every epoch, in order.
 
+        Args:
+            epoch: counted from 1.
+            metrics: by name; ``metric`` must be among them.
+            seconds: how long the epoch took, for whoever only watches a trainer and tells later;
+                None: since the last report.
+
         Raises:
-            ValueError: if the epoch is not the next one or lies past ``stop_epoch``.
+            ValueError: if the epoch is not the next one or lies past ``stop_epoch``, or if
+                ``seconds`` is no time.
         """
 
     def log(self, message: str) -> None:

@@ -237,11 +237,13 @@ class TrialContext(JobContext):
         sys.stdout.write(f"{message}\n")
         sys.stdout.flush()
 
-    def report(self, epoch: int, metrics: Mapping[str, float]) -> None:
+    def report(
+        self, epoch: int, metrics: Mapping[str, float], *, seconds: float | None = None
+    ) -> None:
         """See TrainContext.
 
         Raises:
-            ValueError: if the epoch is not the next one or lies past ``stop_epoch``.
+            ValueError: as there.
             JobBroken: if the watched metric is missing, not a number, NaN or infinite.
             JobPaused: if the trial is to leave with this epoch; it is durable.
         """
@@ -249,7 +251,10 @@ class TrialContext(JobContext):
             raise JobBroken(self.broken)
         self._refuse_out_of_order(epoch, self._folder.epoch + 1)
         numbers = self._checked(epoch, metrics)
-        seconds = time.monotonic() - self._epoch_began
+        if seconds is None:
+            seconds = time.monotonic() - self._epoch_began
+        elif not (math.isfinite(seconds) and seconds >= 0.0):
+            raise ValueError(f"report({epoch}, …, seconds={seconds}): it is 0 or more, and finite")
         self._settle_log()
         done = self._folder.add(numbers, seconds, self._staged)
         saved, self._staged = self._staged is not None, None

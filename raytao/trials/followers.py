@@ -48,13 +48,15 @@ class FollowerContext(JobContext):
         """Nothing: see ``is_best``."""
         refuse_no_bytes(checkpoint)
 
-    def report(self, epoch: int, metrics: Mapping[str, float]) -> None:
+    def report(
+        self, epoch: int, metrics: Mapping[str, float], *, seconds: float | None = None
+    ) -> None:
         """Nothing but to check the order.
 
         Raises:
             ValueError: as on rank 0.
         """
-        del metrics
+        del metrics, seconds
         self._refuse_out_of_order(epoch, self._epoch + 1)
         self._epoch = epoch
 

@@ -76,7 +76,9 @@ class Context:
     def save(self, checkpoint: bytes) -> None:
         self.saved = checkpoint
 
-    def report(self, epoch: int, metrics: Mapping[str, float]) -> None:
+    def report(
+        self, epoch: int, metrics: Mapping[str, float], *, seconds: float | None = None
+    ) -> None:
         self.reports[epoch] = metrics
 
 

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from command_runs import CURVE, FOLDER, Bench
 
 from raytao.errors import SettingsError
 from raytao.networks.command import Command, CommandSettings
-from raytao.trials.messages import Broken, Ended, Event, FailureKind, Limits, Measured
+from raytao.trials.messages import Broken, Ended, EpochDone, Event, FailureKind, Limits, Measured
 from raytao.trials.supervisor import Supervisor
 
 WEIGHTS = "{results_dir}/model_{epoch:03d}.pth"
@@ -183,6 +184,18 @@ def test_a_trainer_that_would_go_on_is_stopped_once_its_checkpoint_is_there(
     assert list(done.epochs) == [1, 2, 3]
     assert done.weights(3) == b"weights of 3\n"
     assert (done.results / "asked").exists()
+
+
+def test_an_epoch_took_as_long_as_its_trainer_did_not_as_its_weights_are_waited_for(
+    bench: Bench,
+) -> None:
+    tell = 'echo "{\\"epoch\\": $i, \\"val_acc\\": 0.$i, \\"at\\": $(date +%s.%N)}"'
+    script = f"{TELL}for i in 1 2 3; do sleep 1.5; keep $i; {tell}; done"
+    done = bench.run(script, "{spec}", checkpoint=WEIGHTS, settle_s=30, status={"stdout": "jsonl"})
+    told = [event for event in done.events if isinstance(event, EpochDone)]
+    assert [event.epoch for event in told] == [1, 2, 3]
+    for before, event in pairwise(told):
+        assert abs(event.seconds - (event.metrics["at"] - before.metrics["at"])) < 1.2
 
 
 def test_a_checkpoint_that_is_being_written_is_waited_for(bench: Bench) -> None:

@@ -50,7 +50,9 @@ class Recorder:
     def save(self, checkpoint: bytes) -> None:
         self._pending = checkpoint
 
-    def report(self, epoch: int, metrics: Mapping[str, float]) -> None:
+    def report(
+        self, epoch: int, metrics: Mapping[str, float], *, seconds: float | None = None
+    ) -> None:
         if epoch != self.start_epoch + len(self.reports) + 1 or epoch > self.stop_epoch:
             raise ValueError(f"epoch {epoch} is not the next one")
         self.reports[epoch] = dict(metrics)

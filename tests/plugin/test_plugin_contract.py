@@ -73,7 +73,9 @@ class Recorder:
     def save(self, checkpoint: bytes) -> None:
         self.checkpoint = checkpoint
 
-    def report(self, epoch: int, metrics: Mapping[str, float]) -> None:
+    def report(
+        self, epoch: int, metrics: Mapping[str, float], *, seconds: float | None = None
+    ) -> None:
         assert epoch == self.start_epoch + len(self.reports) + 1 <= self.stop_epoch
         self.reports[epoch] = metrics
 

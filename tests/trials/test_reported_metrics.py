@@ -42,6 +42,22 @@ class Reported:
         return event.metrics
 
 
+def test_whoever_watches_a_trainer_says_how_long_its_epoch_took(make_job: MakeJob) -> None:
+    told = Reported(make_job, {"val_acc": 0.5})
+    told.context.report(2, {"val_acc": 0.6}, seconds=123.5)
+    event = told.events[-1]
+    assert isinstance(event, EpochDone)
+    assert (event.epoch, event.seconds) == (2, 123.5)
+
+
+@pytest.mark.parametrize("seconds", [-0.1, math.nan, math.inf])
+def test_what_is_no_time_is_refused(make_job: MakeJob, seconds: float) -> None:
+    told = Reported(make_job, {"val_acc": 0.5})
+    with pytest.raises(ValueError, match=r"seconds=.*0 or more, and finite"):
+        told.context.report(2, {"val_acc": 0.6}, seconds=seconds)
+    assert len(told.events) == 1
+
+
 @pytest.mark.parametrize(
     ("value", "number"),
     [

@@ -121,6 +121,7 @@ class Training:
         self._next = ctx.start_epoch + 1
         self._settled = Settled(settings.settle_s)
         self._since = ("", 0, 0.0)
+        self._told_at = {ctx.start_epoch: time.monotonic()}
         self._ended_at: float | None = None
         self._told_of_no_weights = False
 
@@ -168,15 +169,24 @@ class Training:
         return now - self._ended_at < self._settings.grace_s
 
     def _report(self, ended: bool) -> None:
+        self._note_what_is_told()
         while self._next <= self._ctx.stop_epoch:
             epoch = self._next
-            if self._ctx.metric not in self._told.metrics(epoch):
+            if epoch not in self._told_at:
                 self._refuse_gap(epoch)
                 return
             if not self._weights_are_settled(epoch, ended):
                 return
-            self._ctx.report(epoch, self._told.metrics(epoch))
+            seconds = self._told_at[epoch] - self._told_at[epoch - 1]
+            self._ctx.report(epoch, self._told.metrics(epoch), seconds=seconds)
             self._next += 1
+
+    def _note_what_is_told(self) -> None:
+        """When each epoch was told: its report may wait for its weights."""
+        now, next_one = time.monotonic(), max(self._told_at) + 1
+        while self._ctx.metric in self._told.metrics(next_one):
+            self._told_at[next_one] = now
+            next_one += 1
 
     def _weights_are_settled(self, epoch: int, ended: bool) -> bool:
         """Save the epoch's weights, if there are any; False: they may still come.
