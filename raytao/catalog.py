@@ -144,5 +144,6 @@ def _load_path(path: str, kind: str) -> Any:
     except (ImportError, AttributeError, ValueError, SyntaxError, RecursionError) as error:
         raise SettingsError(
             f"{kind} {path!r} cannot be loaded: {error}",
-            remedy="write package.module:attribute of an importable module",
+            remedy="write package.module:attribute of a module that Python finds: install its "
+            "package (pip install -e .), or set PYTHONPATH to the folder that it is in",
         ) from error

@@ -177,7 +177,7 @@ class Network(ABC):
         del spec
         if processes > 1 and not self.distributed:
             raise SettingsError(
-                f"network {self.name!r} trains in one process, not in {processes}",
+                f"network {self.called!r} trains in one process, not in {processes}",
                 remedy="ask for one process on one node, and run more trials at once",
             )
 
@@ -197,7 +197,7 @@ class Network(ABC):
             SettingsError: if this network has no module of its own.
         """
         del spec, checkpoint
-        raise SettingsError(f"network {self.name!r} gives no module to load")
+        raise self._no_module()
 
     def example(self, spec: Mapping[str, Json]) -> torch.Tensor:
         """A small batch of raw inputs for the module of ``load``, as it is used.
@@ -206,7 +206,18 @@ class Network(ABC):
             SettingsError: if this network has no module of its own.
         """
         del spec
-        raise SettingsError(f"network {self.name!r} gives no module to load")
+        raise self._no_module()
+
+    def _no_module(self) -> SettingsError:
+        return SettingsError(
+            f"network {self.called!r} gives no module to load",
+            remedy="read the file that its trainer saved: raytao.open(folder).best.checkpoint",
+        )
+
+    @property
+    def called(self) -> str:
+        """Its name for people: a network that is data has its card's."""
+        return self.name
 
     def fingerprint(self, spec: Mapping[str, Json]) -> Mapping[str, Json] | None:
         """What the data set is, in a few values that change when it does; None: nobody knows.

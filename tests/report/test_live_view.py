@@ -13,6 +13,7 @@ from raytao.brains.base import Plan, PlanRow
 from raytao.report.live.gauges import sparkline
 from raytao.report.live.progress import LiveObserver, console_on, shows_live
 from raytao.report.live.terminal import PRINTED_ROWS, live, printed
+from raytao.report.words import gain
 from raytao.runs.controller import Controller
 from raytao.runs.eta import Remaining, remaining
 from raytao.runs.events import (
@@ -76,6 +77,16 @@ def screen(shown: object, width: int, height: int, encoding: str = "utf-8") -> l
 
 def left_of(state: RunState, plan: Plan) -> Remaining:
     return remaining(state, plan, 4)
+
+
+@pytest.mark.parametrize("width", [44, 60, 80, 200])
+def test_the_gain_is_told_to_its_end(width: int) -> None:
+    state, plan = under_way(FLAT, 40)
+    lines = screen(live(HEADER, state, left_of(state, plan), plan), width, 40)
+    begins = next(number for number, line in enumerate(lines) if "gain " in line)
+    ends = next(number for number, line in enumerate(lines) if line.rstrip().endswith("epochs)"))
+    told = " ".join(line.strip() for line in lines[begins : ends + 1])
+    assert told == " ".join(gain(state).splitlines()[0].split())
 
 
 @pytest.mark.parametrize("brain", BRAINS)

@@ -84,6 +84,11 @@ class Command(Network):
             "folder": None if self._folder is None else str(self._folder.resolve()),
         }
 
+    @property
+    def called(self) -> str:
+        """See Network."""
+        return self.title
+
     def card_folder(self) -> Path | None:
         """See Network."""
         return self._folder

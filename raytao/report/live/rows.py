@@ -8,6 +8,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Final
 
 from rich.console import JustifyMethod
@@ -32,6 +33,9 @@ WIDE: Final = 110
 SPARK: Final = 32
 
 _NAMES: Final = len("Current experiment")
+
+_LEAST: Final = 20
+"""Columns below which a sentence is cut off: wrapped, it would take the whole screen."""
 
 _STYLE: Final = {
     Phase.RUNNING: "bold",
@@ -83,7 +87,9 @@ def facts(state: RunState, left: Remaining | None, plan: Plan, page: Page) -> li
     """
     told = [(name, words, 0) for name, words in _indicators(state, left, plan)]
     if state.incumbent:
-        told += [("", line, 3 + n) for n, line in enumerate(gain(state).splitlines())]
+        rest = max(_LEAST, _rest(page))
+        lines = [part for line in gain(state).splitlines() for part in wrap(line, rest)]
+        told += [("", line, 3 + n) for n, line in enumerate(lines)]
     told += [("Best over epochs", words, 2) for words in _lead(state, page)]
     if state.busy and page.trains and not state.finished:
         told.append(("Workers", workers(state, left), 1))
@@ -94,11 +100,15 @@ def facts_table(told: Iterable[Fact], page: Page) -> Table:
     """A line for each."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True, min_width=_NAMES)
-    rest = max(1, page.width - _NAMES - 2)
-    table.add_column(no_wrap=True, overflow="ellipsis", max_width=rest)
+    table.add_column(no_wrap=True, overflow="ellipsis", max_width=_rest(page))
     for fact in told:
         table.add_row(fact.name, fact.words)
     return table
+
+
+def _rest(page: Page) -> int:
+    """Columns beside the names."""
+    return max(1, page.width - _NAMES - 2)
 
 
 def trials_table(trials: Sequence[TrialState], state: RunState, page: Page) -> Table:
