@@ -116,6 +116,10 @@ class NewerRun(DamagedRun):
     """A run folder was written by a later version: it may be whole, but not for this one."""
 
 
+class LostRun(DamagedRun):
+    """A run's log is gone, or has not one whole record: nothing is left of it to repair."""
+
+
 def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     """Return ``did you mean 'x'?`` for the nearest known name, or the list of all names.
 

@@ -21,6 +21,7 @@ from raytao.setup.changes import enter
 from raytao.setup.damage import copy_kept
 from raytao.setup.drawing import redraw
 from raytao.setup.ending import nothing_to_do
+from raytao.setup.folder import refuse_driven
 from raytao.setup.schedule import forecast
 from raytao.setup.setup import Setup
 from raytao.spec import flatten, told_as_written
@@ -82,6 +83,7 @@ def _conduct(setup: Setup, watch: Watch, say: Say, *, allow_changed: bool, go_on
         say(over)
         redraw(setup)
         return Outcome(known, None)
+    refuse_driven(setup.results)
     with told_as_written(setup.spec.plain()) as spec:
         setup.network.check(spec)
     if setup.settings.address in (None, LOCAL):

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from fnmatch import fnmatch
 
-from raytao.errors import DamagedRun, NewerRun
+from raytao.errors import DamagedRun, LostRun, NewerRun
 from raytao.runs.place import Place, names_in, store_at
 from raytao.runs.store import StoreError
 from raytao.tao import layout
@@ -23,7 +23,7 @@ def copy_kept(folder: Place) -> Iterator[None]:
     try:
         with repair_told(folder):
             yield
-    except NewerRun:
+    except (NewerRun, LostRun):
         raise
     except DamagedRun as damage:
         from raytao.runs.repair import keep_copy  # what mends a log is loaded for few
@@ -46,7 +46,7 @@ def repair_told(folder: Place) -> Iterator[None]:
     command = f"raytao repair {folder}"
     try:
         yield
-    except NewerRun:
+    except (NewerRun, LostRun):
         raise
     except DamagedRun as damage:
         if command in str(damage):
@@ -56,17 +56,20 @@ def repair_told(folder: Place) -> Iterator[None]:
 
 
 def refuse_lost_log(folder: Place) -> None:
-    """Refuse a run's folder whose log is gone or empty: nothing else tells what the run is.
+    """Refuse a run's folder without one record of a log: nothing else tells what the run is.
 
     Raises:
-        DamagedRun: if recommendations are there.
+        LostRun: if recommendations are there.
     """
     names = names_in(folder)
     if not any(fnmatch(name, layout.recommendation(0, "*")) for name in names):
         return
     log = folder / layout.EVENTS
-    stands = "is empty" if layout.EVENTS in names else "is gone"
-    raise DamagedRun(
+    stands = "is gone"
+    if layout.EVENTS in names:
+        size = store_at(folder).size(layout.EVENTS)
+        stands = f"has not one whole record ({size} bytes)" if size else "is empty"
+    raise LostRun(
         f"{log} {stands}, but a run's recommendations are here. Nothing was changed.\n"
         "  put the log back (a backup, a copy *.corrupt-*); without it choose another results_dir"
     )

@@ -52,8 +52,9 @@ def inspect_folder(setup: Setup, *, resume: bool, allow_changed: bool = False) -
     """
     folder = setup.results
     _refuse_unusable(folder)
+    refuse_driven(folder)
     owner = driver_of(folder)
-    if owner is not None and (owner.life() is Life.ALIVE or (not resume and owner.seems_alive())):
+    if owner is not None and not resume and owner.seems_alive():
         raise _busy(folder, owner)  # one elsewhere is watched before its run is gone on with
     with copy_kept(folder):
         state = RunState.fold(read_log(store_at(folder), layout.EVENTS))
@@ -88,6 +89,17 @@ def _how_to_resume(setup: Setup) -> str:
     if not isinstance(setup.network, Function):
         return f"raytao resume {setup.results}   (or run … --resume auto, or .fit(resume=True))"
     return ".ask(resume=True)" if setup.network.is_loop else ".fit(resume=True)"
+
+
+def refuse_driven(folder: Place) -> None:
+    """Refuse a run that a process of this machine drives, before Ray is started for nothing.
+
+    Raises:
+        FolderError: naming the process.
+    """
+    owner = driver_of(folder)
+    if owner is not None and owner.life() is Life.ALIVE:
+        raise _busy(folder, owner)
 
 
 def claim(folder: Place, *, say: Say = log.warning) -> Ownership:

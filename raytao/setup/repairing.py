@@ -5,7 +5,7 @@ from __future__ import annotations
 from raytao.errors import FolderError
 from raytao.runs.place import Place, is_file, store_at
 from raytao.runs.repair import Diagnosis, Repair, diagnose, repair
-from raytao.setup.damage import stamp
+from raytao.setup.damage import refuse_lost_log, stamp
 from raytao.setup.drawing import redraw
 from raytao.setup.folder import claim, open_folder
 from raytao.setup.reopen import reopen
@@ -24,6 +24,7 @@ def repair_run(folder: Place) -> Repair | Diagnosis:
         NewerRun: if a later version wrote it.
     """
     if not is_file(folder / layout.EVENTS):
+        refuse_lost_log(folder)
         raise FolderError(f"{folder} holds no raytao run: there is no {layout.EVENTS} in it")
     with claim(folder):
         store = store_at(folder.resolve(), must_exist=True)
