@@ -15,6 +15,7 @@ from typing import Final
 
 from raytao.brains.base import Initial
 from raytao.errors import SettingsError, SpecError, UserError, Where, did_you_mean
+from raytao.networks.function import Function
 from raytao.setup.places import Places
 from raytao.setup.setup import Setup
 from raytao.spec import Document, flatten, reachable
@@ -179,11 +180,16 @@ def _outside(setup: Setup, entry: Entry, params: Params, name: str) -> SettingsE
     legal = f"the nearest that is: {setup.space.decode(setup.space.encode(params)).get(name)!r}"
     if parameter.kind == "categorical":
         legal = f"its values: {', '.join(map(str, parameter.values()))}"
+    rule = "its range is the parameter table's"
+    if isinstance(setup.network, Function):
+        rule = "or widen the space"
+    elif name in setup.settings.search.ranges:
+        rule = "or widen search.ranges"
     beside = " beside the other values" if parameter.contains(params[name]) else ""
     return SettingsError(
         f"{name} is {params[name]!r}, which is not searched{beside}",
         where=entry.where(name),
-        remedy=f"{legal}; or widen search.ranges",
+        remedy=f"{legal}; {rule}",
     )
 
 

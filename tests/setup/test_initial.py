@@ -127,7 +127,7 @@ def test_taos_search_trains_the_users_own_spec_where_it_is_asked_for(
         ("{model.y: many}", "model.y: 'many' is no integer", "correct the value"),
         ("{model.z: 1}", "unknown key 'model.z'", "did you mean"),
         ("{model: 1}", "unknown key 'model'", "did you mean 'model.y'"),
-        ("{model.x: 3.0, train.seed: 2}", "model.x is 3.0", "widen search.ranges"),
+        ("{model.x: 3.0, train.seed: 2}", "model.x is 3.0", "its range is the parameter table's"),
         ("nothing.yaml", "initial 2: no train spec 'nothing.yaml'", "looked for /"),
         (".", "initial 2: no train spec '.'", "looked for /"),
         ("spec.ini", "the file holds a single value", "write 'key: value'"),
@@ -143,6 +143,11 @@ def test_a_mistake_is_refused_with_its_line_and_remedy(
     assert error.where is not None
     if not error.where.file.endswith(".ini"):
         assert str(error.where).startswith(f"{tmp_path / 'run.yaml'}:5:")
+
+
+def test_only_a_range_that_the_run_file_narrowed_is_said_to_be_widened(make: Make) -> None:
+    error = refused(make, "  - model.x: 0.9", "search: {ranges: {model.x: [0.0, 0.5]}}")
+    assert error.remedy == "the nearest that is: 0.5; or widen search.ranges"
 
 
 def test_a_mistake_in_a_spec_is_refused_with_the_line_of_that_spec(
