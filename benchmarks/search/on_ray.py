@@ -222,9 +222,11 @@ class OneEpoch:
         """See TrainContext."""
         self.weights = checkpoint
 
-    def report(self, epoch: int, metrics: Mapping[str, float]) -> None:
+    def report(
+        self, epoch: int, metrics: Mapping[str, float], *, seconds: float | None = None
+    ) -> None:
         """See TrainContext."""
-        del epoch
+        del epoch, seconds
         self.accuracy = metrics[METRIC]
 
     def log(self, message: str) -> None:
