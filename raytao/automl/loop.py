@@ -34,7 +34,7 @@ from raytao.setup.folder import claim
 from raytao.setup.request import Ask, Inbox
 from raytao.setup.setup import Setup
 from raytao.tao import layout
-from raytao.trials.context import as_number, reported
+from raytao.trials.measured import as_number, reported
 from raytao.types import Done, ParamValue, Wait
 
 log = logging.getLogger(__name__)

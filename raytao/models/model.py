@@ -18,7 +18,7 @@ from raytao.redact import redactor
 from raytao.runs.place import Place, store_at
 from raytao.spec import Document, resolved
 from raytao.tao.networks import find_network
-from raytao.trials.context import finite
+from raytao.trials.measured import finite
 from raytao.types import Json
 
 if TYPE_CHECKING:

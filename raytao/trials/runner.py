@@ -26,12 +26,12 @@ from raytao.trials.context import (
     StopFlag,
     Team,
     TrialContext,
-    finite,
     stop_on_sigterm,
 )
 from raytao.trials.failures import broken_by, in_short
 from raytao.trials.folder import ExperimentFolder, Resumed, record_failure
 from raytao.trials.followers import FollowerContext
+from raytao.trials.measured import finite
 from raytao.trials.messages import Broken, Ended, Event, FailureKind, Job, Measured
 from raytao.trials.provenance import read_provenance
 from raytao.trials.ranks import Ranks

@@ -15,8 +15,9 @@ import torch
 from trials_testing import MakeJob
 
 from raytao.runs.store import MemoryStore
-from raytao.trials.context import MOST_METRICS, JobBroken, StopFlag, TrialContext
+from raytao.trials.context import JobBroken, StopFlag, TrialContext
 from raytao.trials.folder import ExperimentFolder
+from raytao.trials.measured import MOST_METRICS
 from raytao.trials.messages import Broken, EpochDone, Event, FailureKind
 
 
