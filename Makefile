@@ -10,6 +10,7 @@ PYTEST_FLAGS ?= -q
 # Test files side by side, each as a whole in one process. The fast ones keep a core busy each; the others mostly wait.
 TEST_WORKERS ?= 2
 SLOW_WORKERS ?= 3
+SHARED_OUT := --dist loadfile --max-worker-restart 0
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq -c constraints.txt $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
@@ -36,13 +37,13 @@ demo: $(RUN)  ## search digits with both brains, in parallel trials on a local R
 	$(BIN)/raytao run digits_hyperband results_dir=$(RESULTS)/hyperband
 
 test: $(DEV)  ## fast tests and a Ray smoke test (5 to 8 minutes on two cores)
-	$(BIN)/python -m pytest $(PYTEST_FLAGS) -n $(TEST_WORKERS) --dist loadfile -m "not ($(SLOW))"
+	$(BIN)/python -m pytest $(PYTEST_FLAGS) -n $(TEST_WORKERS) $(SHARED_OUT) -o faulthandler_timeout=180 -m "not ($(SLOW))"
 
 integration: $(DEV)  ## the other tests: minutes, kills, GPUs where there are some
-	$(BIN)/python -m pytest $(PYTEST_FLAGS) -n $(SLOW_WORKERS) --dist loadfile -m "$(SLOW)"
+	$(BIN)/python -m pytest $(PYTEST_FLAGS) -n $(SLOW_WORKERS) $(SHARED_OUT) -m "$(SLOW)"
 
 chaos: $(DEV)  ## kills and errors at every place, random kills on Ray, fuzzing (at most 20 minutes)
-	$(BIN)/python -m pytest $(PYTEST_FLAGS) -n $(SLOW_WORKERS) --dist loadfile -m chaos
+	$(BIN)/python -m pytest $(PYTEST_FLAGS) -n $(SLOW_WORKERS) $(SHARED_OUT) -m chaos
 
 check: $(DEV)  ## lint, format, types, layers
 	$(BIN)/ruff check

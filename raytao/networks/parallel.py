@@ -118,6 +118,10 @@ def process_group(ctx: TrainContext, device: torch.device) -> Iterator[Group]:
     about to end, and its connections with it. A process group that is there already, where
     something else than raytao started the processes, is used and left as it is.
 
+    On CPUs the connections outlive it, until the process ends or `end_process_group`. A model that
+    is wrapped for torch owns them, too, and would be the last to let go of them: it then waits for
+    gloo's threads without giving up Python's lock, which one of these may need to drop a tensor.
+
     Args:
         ctx: says how many there are.
         device: this process's own.
@@ -133,7 +137,7 @@ def process_group(ctx: TrainContext, device: torch.device) -> Iterator[Group]:
         _meet(meeting, device)
     yield Group(ctx.rank, ctx.world, connected=True)
     dist.barrier()
-    if meeting is not None:
+    if meeting is not None and device.type == "cuda":
         dist.destroy_process_group()
 
 

@@ -18,9 +18,10 @@ _LISTENER: Final = "RAYTAO_MASTER_LISTENER"
 
 
 def end_process_group() -> None:
-    """End torch's process group that a training which failed has left in this process.
+    """End torch's process group that a training has left in this process.
 
-    Its threads would not be there after a fork, and who waits for them would wait for ever.
+    Call it before a fork, where its threads would not be and who waits for them would wait for
+    ever, and only once the training has let go of its model; see `parallel.process_group`.
     """
     distributed = sys.modules.get("torch.distributed")
     if distributed is not None and distributed.is_initialized():

@@ -130,6 +130,8 @@ class Ranks:
         os.close(self._wake)
         self._listener.close()
         self._restore()
+        if error is None:  # else its traceback may hold the model; the next fork ends the group
+            end_process_group()
         if lost and self.broken is not None:
             raise JobBroken(self.broken) from error
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
@@ -166,6 +168,15 @@ def test_a_training_that_failed_does_not_get_in_the_way_of_the_next() -> None:
         _, events = train(exact_spec(), 2, last=Broken)
     assert "no such measure" in str(events[-1])
     train(exact_spec(), 2)
+
+
+def test_every_training_comes_to_its_end() -> None:
+    """A process of its own: what hangs in native code can only be killed."""
+    script = str(Path(__file__).parent / "brief_trainings.py")
+    told = subprocess.run(
+        [sys.executable, script, "40"], capture_output=True, text=True, timeout=50
+    )
+    assert (told.returncode, told.stdout) == (0, "all ended\n"), told.stderr
 
 
 def _broken(*arguments: object) -> NoReturn:

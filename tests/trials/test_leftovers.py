@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -26,8 +26,9 @@ def actor(job: Job) -> Iterator[subprocess.Popen[str]]:
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
-        yield process
-        with suppress(ProcessLookupError):
+        try:
+            yield process
+        finally:
             process.kill()
 
 

@@ -79,12 +79,15 @@ def run(script: str, *numbers: signal.Signals) -> subprocess.CompletedProcess[st
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        for number in numbers:
-            process.send_signal(number)
-            time.sleep(0.3)
-        out, err = process.communicate(timeout=8)
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            for number in numbers:
+                process.send_signal(number)
+                time.sleep(0.3)
+            out, err = process.communicate(timeout=8)
+        finally:
+            process.kill()
     return subprocess.CompletedProcess([], process.returncode, out, err)
 
 

@@ -70,6 +70,9 @@ def main(spec: Mapping[str, Any], out: Path, epochs: int, resume: Path | None) -
             sys.stdout.write(json.dumps({**told, "val": measured(net, held_out)}) + "\n")
             sys.stdout.flush()
         time.sleep(train["pause"])
+    # The last owner of the group must not be the model: it would wait for gloo's threads without
+    # giving up Python's lock, which they may need.
+    del model
     dist.destroy_process_group()
 
 
