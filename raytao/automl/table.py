@@ -49,7 +49,7 @@ def _row(
         best and best.value,
         best and best.epoch,
         trial.epochs,
-        stands(trial, driven=driven),
+        stands(trial, state, driven=driven),
         why,
     )
     named = dict(zip(columns, told, strict=True))

@@ -206,7 +206,7 @@ class _Watched:
         """What there is in the place of a log."""
         trial, finished = self.trial, self.state.finished
         if trial is not None:
-            where = f"is {stands(trial, driven=is_driven(self.folder))}"
+            where = f"is {stands(trial, self.state, driven=is_driven(self.folder))}"
             where = where if trial.attempt else "has not started"
             return f"no log: recommendation {trial.number} {where}; {_logs(self.store)}"
         which = "no recommendation" if self.number is None else f"recommendation {self.number} not"

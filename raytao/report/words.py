@@ -17,6 +17,9 @@ NOTHING: Final = "–"
 INTERRUPTED: Final = "interrupted"
 """What a trial is that was in training when its driver went."""
 
+LEFT: Final = "left"
+"""What a trial is that a run which ended before its plan never came back to."""
+
 
 def clock(seconds: float | None) -> str:
     """``0:04:10``; a dash where nobody knows."""
@@ -51,9 +54,15 @@ def plural(count: float, word: str) -> str:
     return word if count == 1 else f"{word}s"
 
 
-def stands(trial: TrialState, *, driven: bool) -> str:
-    """Where a trial stands; none trains while nobody drives the run, whatever its log says."""
-    return trial.phase.value if driven or trial.phase is not Phase.RUNNING else INTERRUPTED
+def stands(trial: TrialState, state: RunState, *, driven: bool) -> str:
+    """Where a trial stands.
+
+    None trains while nobody drives the run, whatever its log says; none waits once it is over.
+    """
+    if trial.phase is Phase.RUNNING and not driven:
+        return INTERRUPTED
+    waits = trial.phase in (Phase.OFFERED, Phase.PAUSED)
+    return LEFT if waits and state.finished else trial.phase.value
 
 
 def progress(trial: TrialState) -> str:

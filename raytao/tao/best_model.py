@@ -72,7 +72,13 @@ class BestModel:
         self._store.delete(layout.BEST_MODEL_STAGED)
         if not self._copy(f"{folder}/{weights}", weights) and not self._saves_nothing(folder):
             if best != self._missed:
-                log.warning("trial %d has no weights of epoch %d", best.trial, best.epoch)
+                log.warning(
+                    "%s/%s is not there: %s/ does not show recommendation %d, which leads",
+                    folder,
+                    weights,
+                    layout.BEST_MODEL,
+                    best.trial,
+                )
             self._missed = best
             return False
         recommendation = layout.recommendation(best.trial, self._suffix)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -216,3 +217,22 @@ def test_the_header_is_plain_where_the_terminal_has_ascii_only(
         show_status(setup.results, watch=bool(option), as_json=False)
     first = (tmp_path / "out").read_text().splitlines()[0]
     assert first == "raytao toy | hyperband | value (maximize) | 3 parameters"
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_of_a_run_that_was_stopped_no_trial_waits_and_no_epoch_is_pending(
+    epochs: int, setup: Setup
+) -> None:
+    log = local(setup.results / layout.EVENTS)
+    lines = log.read_bytes().splitlines(keepends=True)
+    reports = [n for n, line in enumerate(lines) if b'"reported"' in line]
+    log.write_bytes(b"".join(lines[: reports[epochs - 1] + 1]))
+    before = shown("r")
+    assert "paused" in before or "offered" in before or "interrupted" in before
+    assert CliRunner().invoke(main, ["stop", "r"]).exit_code == 0
+    _, state = open_folder(setup.results)
+    plan = setup.new_brain().plan()
+    for view in (shown("r"), open_run("r")._repr_html_(), open_run("r").table().to_string()):
+        assert "left" in view
+        assert not {"paused", "offered", "running", "interrupted"} & set(re.findall(r"\w+", view))
+    assert f"0  ({state.epochs} of {plan.epochs} trained)" in shown("r")

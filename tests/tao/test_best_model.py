@@ -220,7 +220,8 @@ def test_a_model_without_its_weights_is_not_shown(
     folder.store.delete(f"{layout.experiment(1)}/{layout.WEIGHTS}")
     renew(folder, model)
     assert folder.shown() == folder.model_of(0, 1)
-    assert "trial 1 has no weights of epoch 1" in caplog.text
+    missing = f"{layout.experiment(1)}/{layout.checkpoint(1)}"
+    assert f"{missing} is not there: best_model/ does not show recommendation 1" in caplog.text
 
 
 def test_a_trainer_that_saves_nothing_wins_with_its_recommendation_alone(folder: Folder) -> None:

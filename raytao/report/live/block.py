@@ -19,6 +19,7 @@ from raytao.report.summary import measured
 from raytao.report.visible import visible
 from raytao.report.words import (
     INTERRUPTED,
+    LEFT,
     clock,
     describe_best,
     gain,
@@ -56,6 +57,7 @@ _MARK = {
     Phase.RETIRED.value: "–",
     Phase.FAILED.value: "✗",
     INTERRUPTED: "■",
+    LEFT: "■",
 }
 
 
@@ -238,7 +240,7 @@ def _row(trial: TrialState, state: RunState, *, driven: bool) -> str:
     best, leader = state.best_of(trial), state.incumbent
     weight = "600" if leader and leader.trial == trial.number else "400"
     why = trial.failure.reason if trial.failure else reasons(trial, state)[-1]
-    word = stands(trial, driven=driven)
+    word = stands(trial, state, driven=driven)
     cells = (
         (str(trial.number), _NUMBER),
         (_MARK[word], _CELL),

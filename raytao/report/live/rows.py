@@ -176,6 +176,8 @@ def _indicators(state: RunState, left: Remaining | None, plan: Plan) -> Iterator
     best, end = state.incumbent, whole(state, plan)
     trials, epochs = (f" of {n}" if plan.rows else "" for n in (end.trials, end.epochs))
     yield "Current experiment", f"{len(state.trials)}{trials}"
+    if state.finished and state.epochs < end.epochs:
+        epochs = f"  ({state.epochs} of {end.epochs} trained)"
     yield "Epochs pending", f"{left.epochs}{epochs}" if left else NOTHING
     unknown = f"{NOTHING}  (told after the first epoch)" if left else NOTHING
     known = left is not None and left.seconds is not None
@@ -219,6 +221,6 @@ def _bar_width(page: Page) -> int:
 def _state(trial: TrialState, state: RunState, page: Page) -> Text:
     """A bar to its rung for a trial that runs, a word for any other."""
     if not (page.runs(trial) and page.bars):
-        return Text(stands(trial, driven=page.trains))
+        return Text(stands(trial, state, driven=page.trains))
     done = segment(state, trial, page.driven or 0.0).done
     return bar(done, 0.0, _bar_width(page), plain=page.plain, style="cyan")

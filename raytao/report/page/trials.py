@@ -93,7 +93,7 @@ def listing(names: Sequence[str], state: RunState, *, driven: bool = True) -> Li
             result=number(best.value) if best else NOTHING,
             best_epoch=str(best.epoch) if best else NOTHING,
             epochs=progress(trial),
-            state=stands(trial, driven=driven),
+            state=stands(trial, state, driven=driven),
             leads=trial.number == leader,
             values=tuple(
                 plain(trial.params[name]) if name in trial.params else NOTHING for name in names

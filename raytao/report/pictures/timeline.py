@@ -299,7 +299,8 @@ def _caption(view: View, found: Sequence[Stretch], lanes: int) -> str:
     parts = "1 stretch" if len(found) == 1 else f"{len(found)} stretches"
     told = [
         f"{trials} {plural(trials, 'recommendation')} trained in {parts} on {lanes} "
-        f"{plural(lanes, 'slot')}, busy for {share:.0%} of {clock(end)}."
+        f"{plural(lanes, 'slot')}, busy for {share:.0%} of {clock(end)}, "
+        "starts of workers included."
     ]
     longest = max(found, key=lambda one: one.seconds)
     if len(found) > 1:
