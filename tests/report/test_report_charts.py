@@ -46,6 +46,12 @@ def one_diverges(params: Params, epoch: int) -> float:
     return 1e12 if x > 0.9 else x / epoch
 
 
+def early_or_late(params: Params, epoch: int) -> float:
+    """A few are at their best at once, the others later, and all are worth the same there."""
+    at_once = float(str(params["model.x"])) < 0.2
+    return 0.25 if at_once == (epoch == 1) else 0.1 if at_once else 0.2
+
+
 def drawn(setup: Setup, records: list[Record]) -> list[Figure]:
     """Every chart of the run, rendered; a warning is an error."""
     state, plan = RunState.fold(records), setup.new_brain().plan()
@@ -123,6 +129,18 @@ def test_there_is_one_line_of_the_best_and_it_never_gets_worse(
     (own,) = lines(figure, "your spec (#0)")
     assert state.baseline is not None
     assert set(numbers(own)) == {state.baseline.value}
+
+
+def test_who_is_called_the_best_is_named_where_another_came_to_its_value_before(
+    make_run: MakeRun,
+) -> None:
+    _, records = make_run(objective=early_or_late)
+    state, series = RunState.fold(records), improvements(records)
+    best = state.incumbent
+    assert best is not None
+    assert best.trial != series[-1].trial
+    said = captions.incumbent(state, series)
+    assert f"Recommendation {best.trial} came to the same value: of equals" in said
 
 
 def test_every_trial_with_an_epoch_has_its_curve(make_run: MakeRun) -> None:

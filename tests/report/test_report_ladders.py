@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
 
+from raytao.report.pictures.captions import brackets
 from raytao.report.pictures.ladders import ladders
 from raytao.runs.log import Record
 from raytao.runs.state import RunState
@@ -14,6 +17,7 @@ from raytao.setup.setup import Setup
 from raytao.types import SCORE
 
 MakeRun = Callable[..., tuple[Setup, list[Record]]]
+BRAIN = "{{name: hyperband, R: 9, nu: 3, epoch_multiplier: 1, mode: {}}}"
 
 
 def sometimes(trial: int, epoch: int) -> bool:
@@ -41,6 +45,25 @@ def test_only_those_who_went_on_are_at_the_next_rung(make_run: MakeRun, share: f
         assert all(len(rung.members) <= rung.planned for rung in ladder)
     first = [trial for ladder in found for trial in ladder[0].members]
     assert sorted(first) == sorted(state.trials)
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+@pytest.mark.parametrize("share", [0.2, 0.4, 0.6, 0.8, 1.0])
+def test_whoever_is_said_to_have_come_to_a_rung_was_trained_so_far(
+    make_run: MakeRun, share: float, mode: str
+) -> None:
+    setup, records = make_run(BRAIN.format(mode), fails=sometimes)
+    state = RunState.fold(records[: max(2, int(share * len(records)))])
+    plan = setup.new_brain().plan()
+    told: Counter[int] = Counter()
+    for count, epoch in re.findall(
+        r"(\d+)(?: of \d+)?(?: of them)?(?: trials?)? to epoch (\d+)", brackets(state, plan)
+    ):
+        told[int(epoch)] += int(count)
+    came: Counter[int] = Counter()
+    for rung in (rung for ladder in ladders(state, plan) for rung in ladder):
+        came[rung.epochs] += sum(state.trials[n].epochs >= rung.epochs for n in rung.members)
+    assert told == came
 
 
 def test_nobody_who_stopped_was_better_than_one_who_went_on(make_run: MakeRun) -> None:

@@ -25,12 +25,26 @@ def incumbent(state: RunState, series: Sequence[Improvement]) -> str:
     if len(series) == 1:
         return (
             f"The best {metric} is {number(last.value)}: the first result, of recommendation "
-            f"{last.trial}, was not beaten in {trained}."
+            f"{last.trial}, was not beaten in {trained}.{_drew_level(state, last)}"
         )
     moved = "rose" if Direction(state.opened.direction) is Direction.MAXIMIZE else "fell"
     return (
         f"The best {metric} {moved} from {number(first.value)} to {number(last.value)} in "
         f"{trained}; recommendation {lead.trial} took the lead after {lead.after} of them."
+        f"{_drew_level(state, last)}"
+    )
+
+
+def _drew_level(state: RunState, last: Improvement) -> str:
+    """Who came to the best value later, and is called the best all the same."""
+    best = state.incumbent
+    if best is None or best.trial == last.trial:
+        return ""
+    further = best.fidelity > state.trials[last.trial].epochs
+    why = "trained for longer" if further else "the earlier recommendation"
+    return (
+        f" Recommendation {best.trial} came to the same value: of equals, the one that was "
+        f"{why} is called the best."
     )
 
 
@@ -95,15 +109,15 @@ def brackets(state: RunState, plan: Plan) -> str:
 
 def _climbed(ladder: Sequence[Rung]) -> str:
     first, *rest = ladder
-    count = len(first.members)
+    count = len(first.ranked)
     told = [f"{count} {plural(count, 'trial')} to epoch {first.epochs}"]
-    told += [f"{len(rung.members)} of them to epoch {rung.epochs}" for rung in rest]
+    told += [f"{len(rung.ranked)} of them to epoch {rung.epochs}" for rung in rest]
     return f"No rung waits for another: {', '.join(told)}"
 
 
 def _ladder(ladder: Sequence[Rung]) -> str:
     first, *rest = ladder
-    count = len(first.members)
+    count = len(first.ranked)
     told = [f"{count} of {first.planned} {plural(first.planned, 'trial')} to epoch {first.epochs}"]
-    told += [f"{len(rung.members)} of {rung.planned} to epoch {rung.epochs}" for rung in rest]
+    told += [f"{len(rung.ranked)} of {rung.planned} to epoch {rung.epochs}" for rung in rest]
     return ", ".join(told)

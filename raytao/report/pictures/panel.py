@@ -24,7 +24,7 @@ DOTS: Final[Mapping[str, Mapping[str, Any]]] = {
     "best": {"color": BEST, "zorder": 4},
     "went on": {"color": MUTED},
     "stopped": {"color": PALE},
-    "still to come": {"markerfacecolor": PAPER, "markeredgecolor": MUTED},
+    "not arrived": {"markerfacecolor": PAPER, "markeredgecolor": MUTED},
     "failed": {"marker": "x", "color": FAILED},
 }
 """What a trial looks like at a rung."""
@@ -69,13 +69,13 @@ def _draw_dots(axes: Axes, points: Sequence[tuple[float, float]], kind: str, siz
         return
     shown = evenly(points, MOST_DASHES)
     path = [end for x, y in shown for end in ((x - DASH, y), (x + DASH, y), GAP)]
-    color = MUTED if kind == "still to come" else style["color"]
+    color = MUTED if kind == "not arrived" else style["color"]
     axes.plot(*zip(*path, strict=True), color=color, linewidth=size, solid_capstyle="butt")
     axes.plot([], [], label=kind, **{**style, "markersize": size})
 
 
 def _name(rung: Rung) -> str:
-    there = len(rung.members)
+    there = len(rung.ranked)
     count = f"{rung.planned}" if there == rung.planned else f"{there} of {rung.planned}"
     return f"epoch {rung.epochs}\n{count} {plural(rung.planned, 'trial')}"
 
@@ -87,7 +87,7 @@ def _kind(trial: int, rung: Rung, winner: int | None, *, last: bool) -> str:
     if trial in rung.failed:
         return "failed"
     if trial in rung.open:
-        return "still to come"
+        return "not arrived"
     return "went on" if trial in rung.on or last else "stopped"
 
 
