@@ -89,7 +89,8 @@ class Recommendation:
         if self.checkpoint is None:
             raise FolderError(
                 f"no weights of recommendation {self.number} at epoch {self.epoch} were kept",
-                remedy="run.best has them; all have with delete_intermediate_checkpoints=False",
+                remedy="run.best has them, if the trainer saves any (ctx.save before ctx.report); "
+                "all have with delete_intermediate_checkpoints=False",
             )
         model = find(self.place, checkpoint=self.checkpoint)
         if model.trial != self.number:

@@ -13,6 +13,7 @@ from raytao.automl.table import table
 from raytao.automl.watching import conclude, say, stopped, watch
 from raytao.errors import SettingsError
 from raytao.networks.function import OwnFunction
+from raytao.report.first import reasons
 from raytao.report.live.block import block
 from raytao.report.live.notebook import title
 from raytao.report.page.file import write_report
@@ -226,7 +227,7 @@ class Run:
             value=best.value,
             epoch=best.epoch,
             epochs_trained=best.fidelity,
-            why=tuple(trial.why),
+            why=reasons(trial, state),
             spec=Chapters(self._setup, state).recommendation(best.trial).plain(),
             place=place,
             checkpoint=checkpoint,

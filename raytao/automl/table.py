@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from raytao.report.first import reasons
 from raytao.report.words import stands
 from raytao.runs.state import RunState, TrialState
 from raytao.setup.setup import Setup
@@ -44,7 +45,7 @@ def _row(
     driven: bool,
 ) -> dict[str, Any]:
     best = state.best_of(trial)
-    why = trial.failure.reason if trial.failure else trial.why[-1]
+    why = trial.failure.reason if trial.failure else reasons(trial, state)[-1]
     told = (
         best and best.value,
         best and best.epoch,

@@ -135,8 +135,9 @@ def refuse_another_search(
     tail = f"\n    … and {more} more" if more > 0 else ""
     raise FolderError(
         f"{setup.results} holds another run; it differs in\n{listed}{tail}",
-        remedy="choose another results_dir, or go back to the settings of that run; with "
-        "--allow-changed\n  a new search begins in this folder, beside what was found",
+        remedy="choose another results_dir, or go back to the settings of that run; with\n"
+        "  --allow-changed, in Python allow_changed=True, a new search begins in this folder, "
+        "beside\n  what was found",
     )
 
 

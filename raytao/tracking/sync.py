@@ -57,7 +57,7 @@ def sync_run(
     if not chosen:
         raise SettingsError(
             f"the run in {place} names no tracker",
-            remedy="name one: --tracker mlflow, or --uri sqlite:///mlflow.db",
+            remedy=f"name one: raytao sync {place} --tracker mlflow, or --uri sqlite:///mlflow.db",
         )
     driven = is_driven(place)
     _refuse_two_writers(place, setup, chosen, driven=driven)

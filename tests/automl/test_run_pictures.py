@@ -102,7 +102,7 @@ def test_importance_is_a_frame_of_shares_with_their_intervals(run: Run) -> None:
 
 
 def test_a_run_tells_its_own_trackers_or_says_that_it_has_none(run: Run) -> None:
-    with pytest.raises(SettingsError, match="names no tracker"):
+    with pytest.raises(SettingsError, match=r"no tracker\n.*raytao sync .* --tracker mlflow"):
         run.sync()
 
 

@@ -12,6 +12,7 @@ from pages import told, train
 from rich.console import Console
 
 from raytao.automl import AutoML
+from raytao.automl.table import table
 from raytao.report.first import MIDDLE, NETWORKS, YOURS, begun_with, first_of, reasons
 from raytao.report.live.block import block
 from raytao.report.live.terminal import printed
@@ -65,6 +66,7 @@ def views(setup: Setup, objective: Objective) -> Mapping[str, str]:
         "block": block("", "", "Done", state, left, plan),
         "page": render(setup, records, NOW),
         "plan": plan_text(setup, forecast(setup)),
+        "table": table(setup, state, driven=False).to_string(),
         "summary": "\n".join(summary(state, setup.results, 1.0)),
     }
 
@@ -74,6 +76,7 @@ def test_nobody_s_values_are_called_the_users_spec_nowhere(loop: bool, tmp_path:
     shown = views(of_a_function(tmp_path, loop=loop), without_dropout)
     assert {name for name, text in shown.items() for word in NOBODYS if word in text} == set()
     assert "middle of every range" in shown["status"]
+    assert "middle of every range" in shown["table"]
     assert "over the first recommendation (" in shown["summary"]
     assert "Gain over the first recommendation" in shown["page"]
     assert "first (#0)" in shown["page"]

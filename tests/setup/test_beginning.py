@@ -265,5 +265,5 @@ def test_a_loop_goes_on_without_what_it_began_with(tmp_path: Path) -> None:
     assert len(rest) == 2
     whys = list(raytao.open(tmp_path / "later").table()["why"])
     assert [str(why).partition(":")[0] for why in whys] == [
-        *("user's spec", "initial 1 of 1", "portfolio 1 of 2", "portfolio 2 of 2")
+        *("middle of every range", "initial 1 of 1", "portfolio 1 of 2", "portfolio 2 of 2")
     ]
