@@ -300,7 +300,7 @@ def _caption(view: View, found: Sequence[Stretch], lanes: int) -> str:
     told = [
         f"{trials} {plural(trials, 'recommendation')} trained in {parts} on {lanes} "
         f"{plural(lanes, 'slot')}, busy for {share:.0%} of {clock(end)}, "
-        "starts of workers included."
+        "start-up included."
     ]
     longest = max(found, key=lambda one: one.seconds)
     if len(found) > 1:
